@@ -1,0 +1,138 @@
+"""The hands of membership: beats for this instance, hears all others, logs what changed, answers who is there."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from agents.members import rules
+from agents.protocol import Duty, Question
+from bus import presence, subjects
+from bus.connection import Bus
+from bus.errors import Conflict, Unavailable
+from bus.log import entries
+from schemas.entry import Entry
+from schemas.members import AgentsView, AskAll, MembershipChange, Profile
+
+BEAT_S = 1.0
+"""How often this instance says that it lives."""
+STALL_S = 1.0
+"""A gap between two looks longer than this means that this process stood still and heard nobody."""
+TRIANGLE = 3
+
+
+class Members:
+    """What this agent knows of the others, and what they hear of it."""
+
+    def __init__(self, bus: Bus, agent: str, instance: str, builtin: frozenset[str]) -> None:
+        self._bus = bus
+        self.agent = agent
+        self.instance = instance
+        self._builtin = builtin | {agent}
+        self._sightings: rules.Sightings = {}
+        self._listening_since = time.time()
+        self._looked = time.time()
+        self.roster: rules.Roster = {}
+
+    async def listen(self) -> None:
+        """Hear everyone from now on."""
+        await presence.listen(self._bus, self._heard)
+        self._listening_since = time.time()
+
+    async def _heard(self, agent: str, instance: str, profile: Profile | None) -> None:
+        self._sightings[agent, instance] = rules.Sighting(profile, time.time())
+
+    async def beat(self, profile: Profile) -> None:
+        """Say that this instance lives, as `profile`; while NATS is away nobody could hear it."""
+        try:
+            await presence.beat(self._bus, self.agent, self.instance, profile)
+        except Unavailable:
+            self._listening_since = time.time()
+
+    async def beat_for_ever(self, profile: Callable[[], Profile]) -> None:
+        """Beat once a second; `profile` is asked each time, as its load changes."""
+        while True:
+            await self.beat(profile())
+            await asyncio.sleep(BEAT_S)
+
+    # what the other protocols ask of it
+
+    def present(self, takes: str) -> dict[str, Profile]:
+        """The agents that are there now and take `takes` (lessons, votes or tasks), each with its profile."""
+        living = rules.present(self._sightings, time.time())
+        return {agent: s[0].profile for agent, s in living.items() if s[0].profile and takes in s[0].profile.takes}
+
+    def known(self, takes: str) -> dict[str, Profile]:
+        """All agents that ever joined and take `takes`, gone ones included."""
+        return {agent: k.profile for agent, k in sorted(self.roster.items()) if takes in k.profile.takes}
+
+    def listed(self, takes: str) -> dict[str, Profile]:
+        """The agents that are there, and those gone for less than a minute, that take `takes`."""
+        shown = rules.views(self._sightings, self.roster, time.time())
+        return {agent: k.profile for agent, k in self.roster.items() if agent in shown and takes in k.profile.takes} | self.present(takes)
+
+    def alive(self, agent: str, instance: str) -> bool:
+        """Whether this very instance has been heard lately."""
+        sighting = self._sightings.get((agent, instance))
+        seen = sighting.seen if sighting and sighting.profile else 0.0
+        return rules.status(max(seen, self._listening_since), time.time()) != "gone"
+
+    def is_in(self) -> bool:
+        """Whether this agent itself is a member already."""
+        return self.agent in self.present("votes")
+
+    def rank(self, lot: int) -> int:
+        """This agent's place among the built-in agents that are there, turned by `lot` so that they share the work."""
+        there = [a for a in rules.present(self._sightings, time.time()) if a in self._builtin] or [self.agent]
+        if self.agent not in there:
+            return len(there)
+        return (there.index(self.agent) + lot) % len(there)
+
+    # the protocol's shape
+
+    def apply(self, entry: Entry) -> None:
+        if isinstance(entry.body, MembershipChange):
+            self.roster[entry.agent] = rules.apply(self.roster.get(entry.agent), entry)
+
+    def duties(self, now: datetime) -> Sequence[Duty]:
+        moment = now.timestamp()
+        if not self._bus.connected or moment - self._looked > STALL_S:
+            self._listening_since = moment
+        self._looked = moment
+        self._forget(moment)
+        return [
+            Duty(f"member {agent} {c.instance} {c.status}", partial(self._log, agent, c), shared=True)
+            for agent, c in rules.due(self._sightings, self.roster, moment, self._listening_since)
+        ]
+
+    def _forget(self, now: float) -> None:
+        """Drop what was heard of instances that are gone and logged as such, so that the table stays small."""
+        gone = [
+            (agent, instance)
+            for (agent, instance), s in self._sightings.items()
+            if rules.status(s.seen, now) == "gone" and (agent not in self.roster or instance not in self.roster[agent].instances)
+        ]
+        for key in gone:
+            del self._sightings[key]
+
+    async def _log(self, agent: str, change: MembershipChange) -> None:
+        seq = self.roster[agent].seq if agent in self.roster else 0
+        try:
+            await self._bus.publish(subjects.MEMBER, change, agent=agent, expect_last_seq=seq)
+        except Conflict:
+            # Either another replica was first, which the fold will show, or the log has aged our last entry out.
+            if seq and not await entries(self._bus, [subjects.MEMBER.subject(agent=agent)]):
+                await self._bus.publish(subjects.MEMBER, change, agent=agent, expect_last_seq=0)
+
+    def questions(self) -> Sequence[Question]:
+        return [(subjects.ASK_AGENTS, self._agents)]
+
+    async def _agents(self, _: AskAll) -> AgentsView:
+        shown = rules.views(self._sightings, self.roster, time.time())
+        connected = sum(v.status != "gone" for v in shown.values())
+        return AgentsView(
+            total_connected=connected,
+            mesh_topology="triangular_consensus" if connected == TRIANGLE else "mesh_consensus",
+            agents=shown,
+        )

@@ -1,0 +1,27 @@
+"""Minds: what judges for an agent. Each is a pure function of the case; `docs/minds.md` shows them at work.
+
+All have one shape. `weigh` collects reasons, each with a strength (−1 against … 1 for), a weight in log-odds, a phrase and
+the ids it rests on (`reasons`); `verdict.decide` adds them up and makes the vote. A mind without reasons abstains and says
+what it looked for in vain. Texts are matched by their words (`stance`, `agents.relevance`) and never obeyed.
+"""
+
+from collections.abc import Callable, Mapping
+
+from agents.minds import precedent, technical, utility, verdict
+from agents.minds.case import Case
+from agents.minds.reasons import Basis
+from schemas.consensus import Vote
+
+MINDS: Mapping[str, Callable[[Case], Basis]] = {
+    "technical_evidence": technical.weigh,
+    "precedent": precedent.weigh,
+    "utility": utility.weigh,
+}
+"""Each built-in mind by the name that profiles call it."""
+
+
+def judge(mind_name: str, case: Case) -> Vote:
+    """The vote of the mind called `mind_name` on `case`. Raises `ValueError` for a name that no mind has."""
+    if mind_name not in MINDS:
+        raise ValueError(f"no mind is called {mind_name}; known: {', '.join(sorted(MINDS))}")
+    return verdict.decide(case, MINDS[mind_name](case))

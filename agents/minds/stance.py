@@ -1,0 +1,95 @@
+"""Stance: whether a text speaks well or ill of what it is about, judged by its words alone.
+
+A lexicon with negation (after Pang and Lee 2008, §4.1.2, and the negation window of Wiebe's OpinionFinder), English and
+Spanish, not a reader: it counts cue words, turns those that a negation stands before, and takes a bare prohibition
+("never do this") as a warning. What a text tells its reader to do is never followed; "vote approve" holds no cue at all.
+"""
+
+import math
+import re
+
+from agents.relevance import fold
+
+NEGATION_REACH = 3
+"""A negation turns the first cue among this many words after it."""
+MILD = 0.5
+"""What a word counts that often only names the subject ("error", "slow"), where a plain cue counts 1."""
+
+CLAUSE = re.compile(r"[.;:!?,\n()]+|\b(?:but|although|though|however|yet|pero|aunque|sino)\b")
+"""Where one clause ends; no negation reaches over it."""
+_WORD = re.compile(r"[^\W_]+(?:['’]t\b)?")
+
+_CONTRA = """outage incident downtime crash broke broken break fail failure danger dangerous risky unsafe avoid unstable corrupt
+corruption lost loss worse worst harm harmful disaster deadlock regression unreliable deprecated vulnerable insecure wrong bad
+caida fallo fallar falla fracaso peligro peligroso arriesgado inseguro evitar evita inestable corrupcion perdida perdio peor malo
+mala dano desastre rompio incidente"""
+_PRO = """success successful succeed work safe safely reliable fast faster improve improvement recommend good better best stable
+smooth solve effective beneficial proven robust excellent helpful faultless flawless
+exito exitoso funciono funciona seguro segura fiable rapido mejora mejoro recomiendo recomendado recomendable bueno buena mejor
+estable resuelto resolvio eficaz probado excelente robusto"""
+_MILD_CONTRA = "error bug problem issue slow delay timeout late expensive costly caro lento problema retraso"
+_MILD_PRO = "fix cheap easy simple clean help saved barato facil sencillo ayuda arreglado"
+
+_SUFFIXES = ("es", "s", "ed", "d", "ing", "ly")
+
+
+def _lexicon() -> dict[str, float]:
+    families = ((_CONTRA, -1.0), (_PRO, 1.0), (_MILD_CONTRA, -MILD), (_MILD_PRO, MILD))
+    return {word: weight for words, weight in families for word in words.split()}
+
+
+CUES = _lexicon()
+NEGATIONS = frozenset(
+    "no not never without hardly neither nor cannot none zero avoids avoided avoiding prevents prevented prevent sin nunca jamas ningun"
+    " ninguna ni tampoco isn't wasn't aren't weren't don't doesn't didn't won't can't couldn't shouldn't mustn't".split()
+)
+PROHIBITIONS = frozenset("never don't shouldn't mustn't cannot can't nunca jamas".split())
+"""Negations that, where no cue follows them, say that it should not be done."""
+PROHIBITING_VERBS = frozenset("do must should may debe deben debemos hagas hacer hagan".split())
+"""With "not" or "no" beside them these are prohibitions too: "do not …", "no debemos …"."""
+
+
+def cue(word: str) -> float:
+    """What a folded word says: −1…1, 0 for most. Regular endings are recognised."""
+    if word in CUES:
+        return CUES[word]
+    for ending in _SUFFIXES:
+        bare = word.removesuffix(ending)
+        if bare != word:
+            for root in (bare, bare + "e", bare[:-1] if bare[-2:-1] == bare[-1:] else bare):
+                if root in CUES:
+                    return CUES[root]
+    return 0.0
+
+
+def clauses(text: str) -> list[list[str]]:
+    """The words of each clause of `text`, folded."""
+    return [words for part in CLAUSE.split(fold(text)) if (words := [w.replace("’", "'") for w in _WORD.findall(part)])]
+
+
+def stance(text: str) -> float:
+    """How well `text` speaks of its subject: −1 (a warning) … 1 (a recommendation); 0 where it says neither."""
+    return math.tanh(sum(_clause(words) for words in clauses(text)))
+
+
+def stance_on(text: str, subject: frozenset[str]) -> float:
+    """The stance of only those clauses of `text` that have one of the folded words `subject`."""
+    return math.tanh(sum(_clause(words) for words in clauses(text) if subject.intersection(words)))
+
+
+def _clause(words: list[str]) -> float:
+    total = 0.0
+    turned: set[int] = set()
+    for i, word in enumerate(words):
+        if word in NEGATIONS:
+            ahead = [j for j in range(i + 1, min(len(words), i + 1 + NEGATION_REACH)) if cue(words[j])]
+            if ahead:
+                turned.symmetric_difference_update(ahead[:1])
+            elif _prohibits(words, i):
+                total -= 1.0
+    return total + sum(-cue(w) if i in turned else cue(w) for i, w in enumerate(words))
+
+
+def _prohibits(words: list[str], i: int) -> bool:
+    beside = {*words[max(0, i - 1) : i], *words[i + 1 : i + 2]}
+    return words[i] in PROHIBITIONS or (words[i] in {"not", "no"} and bool(PROHIBITING_VERBS & beside))

@@ -1,0 +1,69 @@
+"""Who is who: one JSON file per agent. A further agent is a further file in the folder of the settings, not code."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agents.skills import SKILLS
+from schemas.members import Profile, Skill
+from schemas.words import Signed, Title, Token
+
+
+class AgentProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An agent as its file says: `mind` names how it judges, `temperament` is where its affect comes to rest (PAD)."""
+
+    name: Token
+    role: Title
+    primary_functions: list[str]
+    confidence_domains: list[str]
+    communication_patterns: list[str]
+    mind: str
+    neural_mesh_version: str = "1.0.0"
+    temperament: tuple[Signed, Signed, Signed] = (0.0, 0.0, 0.0)
+
+    def announced(self, load: float) -> Profile:
+        """What it says of itself in the presence bucket."""
+        return Profile(
+            role=self.role,
+            skills=[_announced(name) for name in self.primary_functions],
+            confidence_domains=self.confidence_domains,
+            communication_patterns=self.communication_patterns,
+            neural_mesh_version=self.neural_mesh_version,
+            load=load,
+        )
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used: the message names the file and what is wrong with it."""
+
+
+def load(folder: str) -> dict[str, AgentProfile]:
+    """Every profile by name: the three that come with the project, then those of `folder`. Raises `ProfileError`."""
+    texts = {p.name: p.read_bytes() for p in files(__package__).iterdir() if p.name.endswith(".json")}
+    if folder:
+        texts |= {str(p): p.read_bytes() for p in sorted(Path(folder).glob("*.json"))}
+    profiles = [_read(name, text) for name, text in texts.items()]
+    return {p.name: p for p in profiles}
+
+
+def _read(name: str, text: bytes) -> AgentProfile:
+    try:
+        profile = msgspec.json.decode(text, type=AgentProfile)
+    except msgspec.MsgspecError as e:
+        raise ProfileError(f"{name}: {e}") from e
+    if unknown := [skill for skill in profile.primary_functions if skill not in SKILLS]:
+        raise ProfileError(f"{name}: unknown skills {', '.join(unknown)}")
+    return profile
+
+
+def _announced(name: str) -> Skill:
+    skill = SKILLS[name]
+    return Skill(name=name, description=skill.description, input_schema=_schema(skill.input), output_schema=_schema(skill.output))
+
+
+def _schema(body: Any) -> dict[str, Any]:
+    """JSON Schema of a skill's input or output."""
+    schema: dict[str, Any] = msgspec.json.schema(body)
+    return schema

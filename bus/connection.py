@@ -1,0 +1,338 @@
+"""One connection to NATS for one actor: publish, publish a batch, notify, ask, and read what the log holds.
+
+The prefix of the settings is added and stripped here and nowhere else. The connection is opened by FastStream's
+broker, with the options that keep it alive for ever, and shared by everything the actor does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+import nats.errors
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+from nats.js.kv import KeyValue
+
+from bus import entries, subjects, telemetry
+from bus.errors import Conflict, Refused, TimedOut, TooLarge, Unavailable, refusal
+from bus.ids import uuid7
+from bus.settings import BusSettings
+from bus.subjects import Subject
+from schemas.entry import Entry, Malformed
+from schemas.problem import Problem
+
+log = logging.getLogger("cerebro.bus")
+
+SERVER_VERSION_MIN = (2, 12)
+"""Message scheduling and atomic batches came with NATS 2.12."""
+BATCH_LEN_MAX = 1_000
+"""Most messages of one atomic batch (the server's limit)."""
+PUBLISH_TRY_S = 2.0
+"""Longest wait for one try of a publish; it is tried again under the same id until the time of the settings is over."""
+RETRY_PAUSE_S = 0.1
+"""Pause before a publish is tried again."""
+PENDING_BYTES_MAX = 8 * 1024 * 1024
+"""What the client buffers while the server is away, in bytes."""
+
+CONFLICT_CODES = {10071, 10164}
+DUPLICATE_IN_BATCH = 10201
+ERROR_CODE = "Nats-Service-Error-Code"
+ERROR_TEXT = "Nats-Service-Error"
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The server's word that a message is on disk, at `seq`; `duplicate`: it stood there already, under the same id."""
+
+    seq: int
+    duplicate: bool
+    event_id: str
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to be published: on which row, with which tokens, under which id, and what must hold for it to be taken.
+
+    `expect_last_seq` is compared with the last sequence on its own subject, or on the filter `expect_subject`.
+    """
+
+    row: Subject
+    body: Any
+    tokens: Mapping[str, str] = {}
+    msg_id: str = msgspec.field(default_factory=uuid7)
+    headers: Mapping[str, str] = {}
+    expect_last_seq: int | None = None
+    expect_subject: str | None = None
+
+    def wire_headers(self, prefix: str) -> dict[str, str]:
+        headers = {**telemetry.outgoing(), **self.headers, entries.MSG_ID: self.msg_id}
+        if self.expect_last_seq is not None:
+            headers["Nats-Expected-Last-Subject-Sequence"] = str(self.expect_last_seq)
+            if self.expect_subject:
+                headers["Nats-Expected-Last-Subject-Sequence-Subject"] = prefix + self.expect_subject
+        return headers
+
+
+class PubAck(msgspec.Struct, frozen=True):
+    """JetStream's answer to a publish."""
+
+    seq: int = 0
+    duplicate: bool = False
+    error: dict[str, Any] | None = None
+
+
+class Bus:
+    """The shared connection. `incarnation` of the log names it across restarts of the server."""
+
+    def __init__(self, settings: BusSettings, broker: NatsBroker, nc: Client) -> None:
+        self.settings = settings
+        self.broker = broker
+        self.nc = nc
+        self.js: JetStreamContext = nc.jetstream()
+        self.incarnation = ""
+        self._dots = f"{settings.prefix}." if settings.prefix else ""
+        self._dashes = f"{settings.prefix}_" if settings.prefix else ""
+
+    @classmethod
+    async def connect(cls, settings: BusSettings, name: str, wait_s: float | None = None) -> Self:
+        """Connect, and stay connected: a lost connection is retried for ever.
+
+        The first one is waited for without limit too, unless `wait_s` says otherwise; then `Unavailable` is raised.
+        """
+        broker = NatsBroker(
+            settings.nats_url.split(","),
+            name=f"cerebro-{name}",
+            logger=None,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=PENDING_BYTES_MAX,
+            error_cb=_log_error,
+        )
+        try:
+            async with asyncio.timeout(wait_s):
+                nc = await broker.connect()
+        except (OSError, nats.errors.Error, TimeoutError) as e:
+            raise Unavailable(f"NATS does not answer at {settings.nats_url}: {e}") from e
+        version = nc.connected_server_version
+        if (version.major, version.minor) < SERVER_VERSION_MIN:
+            await broker.stop()
+            raise Unavailable(f"the NATS server is {version}; Cerebro needs 2.12 or newer")
+        return cls(settings, broker, nc)
+
+    async def close(self) -> None:
+        """Flush and disconnect; quiet when the server is away already."""
+        try:
+            await self.broker.stop()
+        except (nats.errors.Error, OSError, TimeoutError) as e:
+            log.info("closing without a server: %s", e)
+
+    @property
+    def connected(self) -> bool:
+        return bool(self.nc.is_connected)
+
+    # names on the server
+
+    def wire(self, subject: str) -> str:
+        """`subject` as it stands on the server."""
+        return self._dots + subject
+
+    def plain(self, subject: str) -> str:
+        """`subject` without the prefix."""
+        return subject.removeprefix(self._dots)
+
+    def stream(self, name: str) -> str:
+        """A stream's, bucket's or queue's name as it stands on the server."""
+        return self._dashes + name
+
+    def presence_subject(self, agent: str, instance: str) -> str:
+        """Where this instance says that it lives."""
+        return subjects.PRESENCE.subject(bucket=self.stream("presence"), agent=agent, instance=instance)
+
+    async def kv(self, bucket: str) -> KeyValue:
+        """A key-value bucket that `bus.streams` declared."""
+        try:
+            return await self.js.key_value(self.stream(bucket))
+        except (nats.errors.Error, TimeoutError) as e:
+            raise Unavailable(f"bucket {bucket} does not answer: {e}") from e
+
+    # publishing
+
+    async def publish(
+        self,
+        row: Subject,
+        body: Any,
+        *,
+        msg_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        expect_last_seq: int | None = None,
+        expect_subject: str | None = None,
+        **tokens: str,
+    ) -> Stored:
+        """Put one message on the log; returned means on disk.
+
+        A try that timed out may have happened, so it is repeated under the same id, which the server knows.
+        Raises `Unavailable`, `Conflict` (the expectation did not hold), `TooLarge`.
+        """
+        out = Outgoing(
+            row=row,
+            body=body,
+            tokens=tokens,
+            msg_id=msg_id or uuid7(),
+            headers=headers or {},
+            expect_last_seq=expect_last_seq,
+            expect_subject=expect_subject,
+        )
+        subject, data = self.wire(row.subject(**tokens)), self._encode(body)
+        ack = await self._store(subject, data, out.wire_headers(self._dots))
+        return Stored(ack.seq, ack.duplicate, out.msg_id)
+
+    async def publish_batch(self, batch: Sequence[Outgoing]) -> list[Stored]:
+        """Put up to 1,000 messages on the log as one atomic batch: all of them, side by side, or none.
+
+        Where one of them is a duplicate of an earlier entry the server refuses the whole batch; then they are
+        published one by one, each under its id, so that the result is the same.
+        """
+        if len(batch) == 1:
+            return [await self._store_one(batch[0])]
+        if not 0 < len(batch) <= BATCH_LEN_MAX:
+            raise ValueError(f"a batch has 1 to {BATCH_LEN_MAX} messages, not {len(batch)}")
+        wires = [(self.wire(o.row.subject(**o.tokens)), self._encode(o.body), o.wire_headers(self._dots)) for o in batch]
+        try:
+            last = await self._store_batch(wires)
+        except _DuplicateInBatchError:
+            return [await self._store_one(o) for o in batch]
+        first = last.seq - len(batch) + 1
+        return [Stored(first + i, duplicate=False, event_id=o.msg_id) for i, o in enumerate(batch)]
+
+    async def _store_one(self, o: Outgoing) -> Stored:
+        ack = await self._store(self.wire(o.row.subject(**o.tokens)), self._encode(o.body), o.wire_headers(self._dots))
+        return Stored(ack.seq, ack.duplicate, o.msg_id)
+
+    async def _store_batch(self, wires: list[tuple[str, bytes, dict[str, str]]]) -> PubAck:
+        ident = uuid7()
+        for i, (subject, data, headers) in enumerate(wires[:-1], 1):
+            await self._send(subject, data, {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(i)})
+        subject, data, headers = wires[-1]
+        closing = {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(len(wires)), "Nats-Batch-Commit": "1"}
+        try:
+            return await self._try(subject, data, closing, self.settings.publish_timeout_s)
+        except TimedOut as e:
+            # It may have happened: published singly under the same ids, nothing is doubled.
+            raise _DuplicateInBatchError from e
+
+    async def _store(self, subject: str, data: bytes, headers: dict[str, str]) -> PubAck:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.publish_timeout_s
+        while True:
+            try:
+                return await self._try(subject, data, headers, min(PUBLISH_TRY_S, max(0.1, deadline - loop.time())))
+            except (Unavailable, TimedOut) as e:
+                if loop.time() + RETRY_PAUSE_S >= deadline or not self.connected:
+                    raise Unavailable(f"the log did not acknowledge in time: {e}") from e
+                await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def _try(self, subject: str, data: bytes, headers: dict[str, str], timeout_s: float) -> PubAck:
+        reply = await self._request(subject, data, headers, timeout_s)
+        ack = msgspec.json.decode(reply.data, type=PubAck)
+        if ack.error is None:
+            return ack
+        code, text = ack.error.get("err_code", 0), str(ack.error.get("description"))
+        if code in CONFLICT_CODES:
+            raise Conflict(text)
+        if code == DUPLICATE_IN_BATCH:
+            raise _DuplicateInBatchError
+        if "maximum" in text and "size" in text:
+            raise TooLarge(text)
+        raise Unavailable(f"the log refused: {text} ({code})")
+
+    async def notify(self, row: Subject, body: Any, **tokens: str) -> None:
+        """Tell whoever listens now; nothing is stored, nothing is acknowledged."""
+        await self._send(self.wire(row.subject(**tokens)), self._encode(body), telemetry.outgoing())
+
+    # asking
+
+    async def ask(self, row: Subject, body: Any, *, timeout_s: float = 5.0) -> Any:
+        """Ask a question and return its reply Struct.
+
+        Raises `Unavailable` (nobody is there), `TimedOut`, or `Refused` with the answerer's problem document.
+        """
+        reply = await self._request(self.wire(row.subject()), self._encode(body), telemetry.outgoing(), timeout_s)
+        if reply.headers and (code := reply.headers.get(ERROR_CODE)):
+            raise _refused(code, reply)
+        return entries.decode(row.reply, reply.data)
+
+    async def _request(self, subject: str, data: bytes, headers: dict[str, str], timeout_s: float) -> Msg:
+        if not self.connected:
+            raise Unavailable("NATS is away")
+        if len(data) > self.nc.max_payload:
+            raise TooLarge(f"{len(data)} bytes; the server takes {self.nc.max_payload}")
+        try:
+            return await self.nc.request(subject, data, timeout=timeout_s, headers=headers or None)
+        except nats.errors.NoRespondersError as e:
+            raise Unavailable(f"nobody answers {self.plain(subject)} now") from e
+        except (nats.errors.TimeoutError, TimeoutError) as e:
+            raise TimedOut(f"no answer on {self.plain(subject)} within {timeout_s:g} s") from e
+        except (nats.errors.Error, OSError) as e:
+            raise Unavailable(f"NATS: {e}") from e
+
+    async def _send(self, subject: str, data: bytes, headers: dict[str, str]) -> None:
+        if not self.connected:
+            raise Unavailable("NATS is away")
+        try:
+            await self.nc.publish(subject, data, headers=headers or None)
+        except (nats.errors.Error, OSError) as e:
+            raise Unavailable(f"NATS: {e}") from e
+
+    async def api(self, verb: str, body: Any, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Call the server's JetStream API (`STREAM.CREATE.X`, …) and return its answer, an `error` in it or not."""
+        reply = await self._request(f"$JS.API.{verb}", msgspec.json.encode(body), {}, timeout_s)
+        answer: dict[str, Any] = msgspec.json.decode(reply.data)
+        return answer
+
+    # reading
+
+    async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
+        """What stands at `seq`, or None where nothing does (any more)."""
+        try:
+            raw = await self.js.get_msg(self.stream(stream), seq, direct=True)
+        except NotFoundError:
+            return None
+        except (nats.errors.Error, OSError, TimeoutError) as e:
+            raise Unavailable(f"the log cannot be read: {e}") from e
+        moment = raw.time if isinstance(raw.time, datetime) else datetime.fromisoformat(str(raw.time))
+        return entries.read(self.plain(raw.subject or ""), raw.headers, raw.data or b"", seq, moment, await self.log_incarnation())
+
+    async def log_incarnation(self) -> str:
+        """What makes the derived ids of this log differ from those of any other; set when the stream was made."""
+        if not self.incarnation:
+            info = await self.api(f"STREAM.INFO.{self.stream(subjects.MESH)}", {})
+            if "error" in info:
+                raise Unavailable(f"the log is not there: {info['error'].get('description')}")
+            self.incarnation = str(info["config"].get("metadata", {}).get("incarnation", info["created"]))
+        return self.incarnation
+
+    @staticmethod
+    def _encode(body: Any) -> bytes:
+        return body if isinstance(body, bytes) else msgspec.json.encode(body)
+
+
+class _DuplicateInBatchError(Exception):
+    """One message of an atomic batch is known already, or the batch's fate is."""
+
+
+def _refused(code: str, reply: Msg) -> Refused:
+    text = (reply.headers or {}).get(ERROR_TEXT, "")
+    try:
+        return Refused(msgspec.json.decode(reply.data, type=Problem))
+    except msgspec.MsgspecError:
+        return refusal(int(code) if code.isdigit() else 500, text)
+
+
+async def _log_error(error: Exception) -> None:
+    log.warning("NATS: %s", str(error) or type(error).__name__)

@@ -1,0 +1,173 @@
+"""The log: follow it for ever, read what stands in it now, or work it off with a durable consumer.
+
+`follow` and `entries` keep nothing on the server: their place in the log is theirs. `Durable` keeps its place on the
+server, and each of its deliveries ends in one outcome (`bus.delivery`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+from nats.aio.msg import Msg
+
+from bus import entries as entries_
+from bus import subjects
+from bus.connection import Bus
+from bus.errors import Unavailable
+from bus.pull import NS, Pull
+from schemas.entry import Entry, Malformed
+
+FOLLOW_BATCH_MAX = 1_000
+"""Most entries a follower has asked for at a time."""
+FORGOTTEN_S = 60.0
+"""How long the server keeps the consumer of a follower that has gone."""
+ACK_WAIT_S = 30.0
+"""How long a durable consumer waits for an outcome before it delivers again."""
+READ_TIMEOUT_S = 5.0
+"""Longest time to read what stands in the log now."""
+
+NO_CONSUMER = 10014
+CONSUMER_EXISTS = (10013, 10148)
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A message handed over by a durable consumer, the `delivered`-th time. `data` is its body as it came."""
+
+    entry: Entry | Malformed
+    delivered: int
+    pending: int
+    consumer: str
+    msg: Msg
+
+
+class Follower:
+    """The log from `after_seq` on, as lists of entries, for ever. `pending`: how many more there were at the last look;
+    None before the first. An empty list says that there is nothing more for now (once, at the start)."""
+
+    def __init__(self, bus: Bus, filters: Sequence[str], after_seq: int, stream: str) -> None:
+        self._bus = bus
+        self._filters = list(filters)
+        self._stream = stream
+        self._incarnation = ""
+        self._delivered = 0
+        self.seq = after_seq
+        self.pending: int | None = None
+
+    async def __aiter__(self) -> AsyncIterator[list[Entry | Malformed]]:
+        pull = Pull(self._bus, self._stream, self._make, FOLLOW_BATCH_MAX)
+        async for batch in pull.batches():
+            if batch is None:
+                if self.pending == 0:
+                    yield []
+                continue
+            found = self._accept(batch)
+            if found:
+                yield found
+
+    async def _make(self) -> str:
+        self._incarnation = await self._bus.log_incarnation()
+        config = {
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": self.seq + 1,
+            "ack_policy": "none",
+            "filter_subjects": [self._bus.wire(f) for f in self._filters],
+            "inactive_threshold": int(FORGOTTEN_S * NS),
+            "mem_storage": True,
+            "num_replicas": 1,
+        }
+        stream = self._bus.stream(self._stream)
+        answer = await self._bus.api(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
+        if "error" in answer:
+            raise Unavailable(str(answer["error"].get("description")))
+        self.pending = int(answer.get("num_pending", 0))
+        self._delivered = 0
+        return str(answer["name"])
+
+    def _accept(self, batch: list[Msg]) -> list[Entry | Malformed]:
+        """The entries of `batch`; a hole in the numbering means that some were lost on the way: they are read again."""
+        found: list[Entry | Malformed] = []
+        for msg in batch:
+            meta = msg.metadata
+            if meta.sequence.consumer != self._delivered + 1:
+                raise Unavailable("entries were lost on the way from the server")
+            self._delivered += 1
+            self.seq, self.pending = meta.sequence.stream, meta.num_pending
+            found.append(read(self._bus, msg, self._incarnation))
+        return found
+
+
+def follow(bus: Bus, filters: Sequence[str], after_seq: int = 0, stream: str = subjects.MESH) -> Follower:
+    """Follow the log; see `Follower`."""
+    return Follower(bus, filters, after_seq, stream)
+
+
+async def entries(
+    bus: Bus, filters: Sequence[str], after_seq: int = 0, stream: str = subjects.MESH, timeout_s: float = READ_TIMEOUT_S
+) -> list[Entry | Malformed]:
+    """What stands in the log now under these filters, oldest first. Raises `Unavailable` when it cannot be read in time."""
+    found: list[Entry | Malformed] = []
+    follower = follow(bus, filters, after_seq, stream)
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for batch in follower:
+                found.extend(batch)
+                if follower.pending == 0:
+                    break
+    except TimeoutError as e:
+        raise Unavailable(f"the log was not read within {timeout_s:g} s") from e
+    return found
+
+
+def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
+    """The entry in a JetStream message."""
+    meta = msg.metadata
+    return entries_.read(bus.plain(msg.subject), msg.headers, msg.data, meta.sequence.stream, meta.timestamp, incarnation)
+
+
+class Durable:
+    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        name: str,
+        filters: Sequence[str],
+        batch_max: int = 500,
+        in_flight_max: int = 2_000,
+        ack_wait_s: float = ACK_WAIT_S,
+        stream: str = subjects.MESH,
+    ) -> None:
+        self._bus = bus
+        self.name = name
+        self._stream = stream
+        self._batch_max = batch_max
+        self._config = {
+            "durable_name": name,
+            "deliver_policy": "all",
+            "ack_policy": "explicit",
+            "ack_wait": int(ack_wait_s * NS),
+            "max_ack_pending": in_flight_max,
+            "filter_subjects": [bus.wire(f) for f in filters],
+        }
+        self._incarnation = ""
+
+    async def __aiter__(self) -> AsyncIterator[list[Delivery]]:
+        pull = Pull(self._bus, self._stream, self.declare, self._batch_max)
+        async for batch in pull.batches():
+            if batch:
+                yield [self._delivery(msg) for msg in batch]
+
+    async def declare(self) -> str:
+        """Make the consumer, or bring it in step; its place in the log stays."""
+        self._incarnation = await self._bus.log_incarnation()
+        stream = self._bus.stream(self._stream)
+        request = {"stream_name": stream, "config": self._config}
+        answer = await self._bus.api(f"CONSUMER.DURABLE.CREATE.{stream}.{self.name}", request)
+        if "error" in answer:
+            raise Unavailable(f"consumer {self.name}: {answer['error'].get('description')}")
+        return self.name
+
+    def _delivery(self, msg: Msg) -> Delivery:
+        meta = msg.metadata
+        return Delivery(read(self._bus, msg, self._incarnation), meta.num_delivered, meta.num_pending, self.name, msg)

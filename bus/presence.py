@@ -1,0 +1,56 @@
+"""Presence: who says each second that it lives. A member's puts are heard as they are published; nothing is polled."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+
+from bus import entries, subjects
+from bus.connection import Bus
+from bus.errors import Unavailable
+from schemas.members import Profile
+
+Heard = Callable[[str, str, Profile | None], Awaitable[None]]
+"""Called with agent, instance, and its profile, or None where it says goodbye."""
+
+
+async def beat(bus: Bus, agent: str, instance: str, profile: Profile) -> None:
+    """Say that this instance lives. Raises `Unavailable`."""
+    await _put(bus, agent, instance, msgspec.json.encode(profile), {})
+
+
+async def goodbye(bus: Bus, agent: str, instance: str) -> None:
+    """Say that this instance leaves. Raises `Unavailable`."""
+    await _put(bus, agent, instance, b"", {"KV-Operation": "DEL"})
+    await bus.nc.flush()
+
+
+async def _put(bus: Bus, agent: str, instance: str, data: bytes, headers: dict[str, str]) -> None:
+    if not bus.connected:
+        raise Unavailable("NATS is away")
+    try:
+        await bus.nc.publish(bus.presence_subject(agent, instance), data, headers=headers or None)
+    except (nats.errors.Error, OSError) as e:
+        raise Unavailable(f"NATS: {e}") from e
+
+
+async def listen(bus: Bus, heard: Heard) -> None:
+    """Call `heard` for every put from now on. A profile that is none is passed over. Raises `Unavailable`."""
+
+    async def on_put(msg: Msg) -> None:
+        found = subjects.find(msg.subject)
+        if found is None or found[0] is not subjects.PRESENCE:
+            return
+        tokens = found[1]
+        try:
+            profile = entries.decode(subjects.PRESENCE.body, msg.data) if msg.data else None
+        except entries.BAD_BODY:
+            return
+        await heard(tokens["agent"], tokens["instance"], profile)
+
+    try:
+        await bus.nc.subscribe(bus.presence_subject("*", "*"), cb=on_put)
+        await bus.nc.flush()
+    except (nats.errors.Error, OSError) as e:
+        raise Unavailable(f"NATS: {e}") from e

@@ -1,0 +1,25 @@
+"""Settings of the bus. Every actor has the same."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach NATS and how long the log is kept."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """Address of the server, or several separated by commas."""
+    prefix: Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,32}$")] = ""
+    """Put before every subject, stream and bucket, so that several meshes share a server. Empty: none."""
+    publish_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    """Longest wait for a publish acknowledgement, retries included."""
+    log_age_s_max: Annotated[float, Meta(ge=60)] = 30 * 86_400.0
+    """How long an entry stays in the log. Lessons are kept for good in their own stream."""
+    log_bytes_max: Annotated[int, Meta(ge=1_048_576)] = 8 * 1024**3
+    """Largest size of the log; the oldest entries go first."""
+    duplicate_window_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 120.0
+    """How long the server remembers event ids and drops a second publish of one."""
+    idempotency_s: Annotated[float, Meta(ge=1)] = 86_400.0
+    """How long the gateway's replies to an `Idempotency-Key` are kept."""

@@ -1,0 +1,133 @@
+"""Every stream and bucket, in one place, declared on purpose: made where missing, changed where it differs.
+
+MESH      the log. File storage, kept by age and size, republished as `log.>`, with scheduling and atomic batches.
+LESSONS   every lesson, for good; the server itself sources it from MESH.
+DEAD      dead letters.
+presence  bucket in memory, 3 s to live: who is a member now.
+affect    bucket: the last state of each agent; the server itself keeps it from MESH.
+idempotency  bucket: the gateway's replies by `Idempotency-Key`.
+"""
+
+import asyncio
+from typing import Any
+
+from bus import subjects
+from bus.connection import Bus
+from bus.errors import CerebroError, Unavailable
+from bus.ids import uuid7
+from bus.settings import BusSettings
+
+PRESENCE_TTL_S = 3.0
+"""A member that has not spoken for this long is gone."""
+DEAD_MSGS_MAX = 100_000
+"""Most dead letters kept; the oldest go first."""
+MSG_BYTES_MAX = 1_048_576
+"""Largest message of the log, headers included: 1 MiB."""
+NS = 1_000_000_000
+"""Nanoseconds in a second: JetStream's unit of time."""
+STREAM_EXISTS = 10058
+CONNECT_PAUSE_S = 0.25
+
+
+def declared(bus: Bus) -> list[dict[str, Any]]:
+    """The configuration of every stream, buckets included."""
+    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus)]
+
+
+def _mesh(bus: Bus) -> dict[str, Any]:
+    s = bus.settings
+    return {
+        "name": bus.stream(subjects.MESH),
+        "subjects": [bus.wire(x) for x in subjects.MESH_SUBJECTS],
+        "storage": "file",
+        "retention": "limits",
+        "discard": "old",
+        "max_age": int(s.log_age_s_max * NS),
+        "max_bytes": s.log_bytes_max,
+        "max_msg_size": MSG_BYTES_MAX,
+        "duplicate_window": int(s.duplicate_window_s * NS),
+        "allow_direct": True,
+        "allow_atomic": True,
+        "allow_msg_schedules": True,
+        "republish": {"src": bus.wire(">"), "dest": bus.wire(f"{subjects.LOG_COPY}.>")},
+    }
+
+
+def _lessons(bus: Bus) -> dict[str, Any]:
+    source = {"name": bus.stream(subjects.MESH), "filter_subject": bus.wire(subjects.LESSON.wildcard)}
+    return {"name": bus.stream(subjects.LESSONS), "storage": "file", "sources": [source], "allow_direct": True}
+
+
+def _dead(bus: Bus) -> dict[str, Any]:
+    return {
+        "name": bus.stream(subjects.DEAD),
+        "subjects": [bus.wire(x) for x in subjects.DEAD_SUBJECTS],
+        "storage": "file",
+        "max_msgs": DEAD_MSGS_MAX,
+        "allow_direct": True,
+    }
+
+
+def _bucket(bus: Bus, name: str, **options: Any) -> dict[str, Any]:
+    bucket = bus.stream(name)
+    return {
+        "name": f"KV_{bucket}",
+        "subjects": [f"$KV.{bucket}.>"],
+        "max_msgs_per_subject": 1,
+        "discard": "new",
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "allow_direct": True,
+        **options,
+    }
+
+
+def _presence(bus: Bus) -> dict[str, Any]:
+    ttl = int(PRESENCE_TTL_S * NS)
+    return _bucket(
+        bus, "presence", storage="memory", max_age=ttl, duplicate_window=ttl, allow_msg_ttl=True, subject_delete_marker_ttl=NS
+    )
+
+
+def _affect(bus: Bus) -> dict[str, Any]:
+    bucket = bus.stream("affect")
+    transform = {"src": bus.wire(subjects.AFFECT.wildcard), "dest": f"$KV.{bucket}.{{{{wildcard(1)}}}}"}
+    source = {"name": bus.stream(subjects.MESH), "subject_transforms": [transform]}
+    return _bucket(bus, "affect", storage="file", sources=[source])
+
+
+def _idempotency(bus: Bus) -> dict[str, Any]:
+    age = int(bus.settings.idempotency_s * NS)
+    return _bucket(bus, "idempotency", storage="file", max_age=age, duplicate_window=min(age, 120 * NS))
+
+
+async def declare(settings: BusSettings, wait_s: float = 10.0) -> None:
+    """Make every stream and bucket as it should be. Waits up to `wait_s` for JetStream to answer. Raises `Unavailable`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_s
+    bus = await Bus.connect(settings, "declare", wait_s)
+    try:
+        while True:
+            try:
+                for config in declared(bus):
+                    await _reconcile(bus, config)
+                return
+            except CerebroError:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(CONNECT_PAUSE_S)
+    finally:
+        await bus.close()
+
+
+async def _reconcile(bus: Bus, config: dict[str, Any]) -> None:
+    name = config["name"]
+    known = await bus.api(f"STREAM.INFO.{name}", {})
+    if "error" in known:
+        answer = await bus.api(f"STREAM.CREATE.{name}", {**config, "metadata": {"incarnation": uuid7()}})
+    elif any(known["config"].get(k) != v for k, v in config.items()):
+        answer = await bus.api(f"STREAM.UPDATE.{name}", {**known["config"], **config})
+    else:
+        return
+    if "error" in answer and answer["error"].get("err_code") != STREAM_EXISTS:
+        raise Unavailable(f"stream {name} could not be declared: {answer['error'].get('description')}")

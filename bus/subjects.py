@@ -1,0 +1,169 @@
+"""THE table: which message travels on which subject, in which stream, answered by what, and who may publish it.
+
+Streams, permissions, the AsyncAPI document, the docs page and the gateway's messages are made from it.
+A subject literal anywhere else fails a test.
+"""
+
+import re
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from schemas import consensus, dead, emotion, learning, memory, members, tasks
+
+MESH = "MESH"
+"""The log: everything that happened, in the order of the world."""
+LESSONS = "LESSONS"
+"""Lessons, kept for good; sourced from the log by the server."""
+DEAD = "DEAD"
+"""Dead letters, until somebody redrives or deletes them."""
+
+
+class By(StrEnum):
+    """Who may publish on a subject."""
+
+    SELF = "self"
+    """The agent whose name stands in the subject."""
+    MESH = "mesh"
+    """The built-in agents."""
+    ANY = "any"
+    """Anyone, under their own name."""
+    MEMORY = "memory"
+    """The memory actor."""
+    SERVER = "server"
+    """The NATS server itself."""
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """One row: `pattern` has its variable tokens in braces. With `reply` it is a question, with `stream` it is stored."""
+
+    name: str
+    pattern: str
+    body: Any
+    by: By
+    stream: str | None = None
+    reply: Any = None
+    gateway: bool = False
+    """Whether the gateway may publish it under any name its caller is allowed."""
+
+    @property
+    def wildcard(self) -> str:
+        """The filter that matches every subject of this row."""
+        return re.sub(r"\{\w+\}", "*", self.pattern)
+
+    @property
+    def doc(self) -> str:
+        return (self.body.__doc__ or "").strip()
+
+    def subject(self, **tokens: str) -> str:
+        """The subject with its tokens filled in, or `*` for those not given."""
+        return re.sub(r"\{(\w+)\}", lambda m: tokens.get(m[1], "*"), self.pattern)
+
+
+def _log(name: str, pattern: str, body: Any, by: By, *, gateway: bool = False) -> Subject:
+    return Subject(name=name, pattern=pattern, body=body, by=by, stream=MESH, gateway=gateway)
+
+
+def _ask(pattern: str, body: Any, reply: Any) -> Subject:
+    return Subject(name=pattern, pattern=pattern, body=body, by=By.ANY, reply=reply)
+
+
+# Members
+PRESENCE = Subject(name="presence", pattern="$KV.{bucket}.{agent}.{instance}", body=members.Profile, by=By.SELF)
+MEMBER = _log("member", "mesh.member.{agent}", members.MembershipChange, By.MESH)
+ASK_AGENTS = _ask("ask.agents", members.AskAll, members.AgentsView)
+
+# Cross-learning
+LESSON = _log("lesson", "mesh.learning.{agent}", learning.Lesson, By.SELF, gateway=True)
+INTEGRATED = _log("lesson.integrated", "mesh.learning.{agent}.integrated", learning.Integrated, By.SELF)
+ASK_LESSON = _ask("ask.lesson", members.Ask, learning.LessonView)
+ASK_LESSONS = _ask("ask.lessons", learning.LessonFilter, learning.LessonPage)
+
+# Consensus
+PROPOSAL = _log("consensus.proposal", "mesh.consensus.{proposal}.proposal.{agent}", consensus.Proposal, By.SELF, gateway=True)
+OPENED = _log("consensus.opened", "mesh.consensus.{proposal}.opened", consensus.Opened, By.MESH)
+VOTE = _log("consensus.vote", "mesh.consensus.{proposal}.vote.{agent}", consensus.Vote, By.SELF)
+TIMER = _log("consensus.timer", "mesh.consensus.{proposal}.timer", consensus.Deadline, By.MESH)
+DEADLINE = _log("consensus.deadline", "mesh.consensus.{proposal}.deadline", consensus.Deadline, By.SERVER)
+DECISION = _log("consensus.decision", "mesh.consensus.{proposal}.decision", consensus.Decision, By.MESH)
+ASK_PROPOSAL = _ask("ask.proposal", members.Ask, consensus.ProposalView)
+ASK_PROPOSALS = _ask("ask.proposals", consensus.ProposalFilter, consensus.ProposalPage)
+
+# Emotional synchronisation
+AFFECT = _log("emotion.affect", "mesh.emotion.{agent}", emotion.Affect, By.SELF)
+STIMULUS = _log("emotion.stimulus", "mesh.emotion.{agent}.stimulus", emotion.Stimulus, By.MESH)
+ASK_AFFECT = _ask("ask.affect", members.AskAll, emotion.MeshAffect)
+ASK_STIMULUS = _ask("ask.stimulus", emotion.StimulusRequest, emotion.AffectView)
+
+# Tasks
+TASK_SUBMITTED = _log("task.submitted", "mesh.task.{task}.submitted", tasks.Submission, By.ANY, gateway=True)
+TASK_ASSIGNED = _log("task.assigned", "mesh.task.{task}.assigned.{agent}", tasks.Assignment, By.MESH)
+TASK_PROGRESS = _log("task.progress", "mesh.task.{task}.progress.{agent}", tasks.Progress, By.SELF)
+TASK_INPUT = _log("task.input", "mesh.task.{task}.input.{agent}", tasks.InputAnswer, By.ANY, gateway=True)
+TASK_RESULT = _log("task.result", "mesh.task.{task}.result.{agent}", tasks.Result, By.SELF)
+TASK_FAILED = _log("task.failed", "mesh.task.{task}.failed.{agent}", tasks.Failure, By.SELF)
+TASK_CANCEL = _log("task.cancel", "mesh.task.{task}.cancel.{agent}", tasks.Cancel, By.SELF, gateway=True)
+TASK_FINISHED = _log("task.finished", "mesh.task.{task}.finished", tasks.Finished, By.MESH)
+ASK_TASK = _ask("ask.task", members.Ask, tasks.TaskDetail)
+ASK_TASKS = _ask("ask.tasks", tasks.TaskFilter, tasks.TaskPage)
+
+# Memory
+EPISODE = _log("episode", "memory.episode.{agent}", memory.Action, By.SELF, gateway=True)
+CHANGED = Subject(name="memory.changed", pattern="memory.changed.{agent}.{kind}", body=memory.Changed, by=By.MEMORY)
+MEMORY_SEARCH = _ask("memory.search", memory.SearchRequest, memory.SearchResults)
+MEMORY_RECENT = _ask("memory.recent", memory.RecentFilter, memory.EpisodePage)
+MEMORY_GET = _ask("memory.get", memory.ById, memory.EpisodeView)
+MEMORY_AWAIT = _ask("memory.await", memory.Await, memory.Awaited)
+MEMORY_STATS = _ask("memory.stats", memory.StatsRequest, memory.MemoryStats)
+MEMORY_WORKING_PUT = _ask("memory.working.put", memory.WorkingPut, memory.WorkingView)
+MEMORY_WORKING_GET = _ask("memory.working.get", memory.WorkingKey, memory.WorkingView)
+MEMORY_WORKING_LIST = _ask("memory.working.list", memory.WorkingFilter, memory.WorkingList)
+MEMORY_WORKING_DELETE = _ask("memory.working.delete", memory.WorkingKey, memory.Deleted)
+MEMORY_SEMANTIC_PUT = _ask("memory.semantic.put", memory.ConceptRequest, memory.ConceptView)
+MEMORY_SEMANTIC_GET = _ask("memory.semantic.get", memory.ById, memory.ConceptWithSources)
+MEMORY_SEMANTIC_LIST = _ask("memory.semantic.list", memory.ConceptFilter, memory.ConceptPage)
+
+# Dead letters
+DEAD_LETTER = Subject(name="dead", pattern="dead.{stream}.{consumer}", body=dead.DeadLetter, by=By.ANY, stream=DEAD)
+
+TABLE: tuple[Subject, ...] = tuple(row for row in list(globals().values()) if isinstance(row, Subject))
+
+MESH_SUBJECTS = (
+    "mesh.learning.>",
+    "mesh.consensus.>",
+    "mesh.emotion.>",
+    "mesh.task.>",
+    "mesh.member.>",
+    "memory.episode.>",
+)
+"""What the log takes in."""
+PROTOCOLS = "mesh.>"
+"""Every protocol event, without the episodes."""
+DEAD_SUBJECTS = ("dead.>",)
+LOG_COPY = "log"
+"""First token of the copy that the server republishes of each accepted entry."""
+
+_PART = r"[A-Za-z0-9_-]{1,63}"
+_ROWS = [(re.compile(re.sub(r"\\\{(\w+)\\\}", rf"(?P<\1>{_PART})", re.escape(row.pattern)) + r"\Z"), row) for row in TABLE]
+
+
+def find(subject: str) -> tuple[Subject, dict[str, str]] | None:
+    """The row and the variable tokens of a subject, or None where the table has no such subject."""
+    for pattern, row in _ROWS:
+        if found := pattern.match(subject):
+            return row, found.groupdict()
+    return None
+
+
+def aggregate(row: Subject, **tokens: str) -> str:
+    """The filter over everything about one proposal or task: the subject up to its first variable token, then `>`."""
+    head, _, _ = row.pattern.partition("{")
+    first = re.search(r"\{(\w+)\}", row.pattern)
+    assert first, f"{row.pattern} has no aggregate"
+    return f"{head}{tokens[first[1]]}.>"
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` can stand as one variable token of a subject."""
+    return re.fullmatch(_PART, text) is not None

@@ -1,0 +1,290 @@
+"""Memory: actions that become episodes, working and semantic memory, search, and the questions about them."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from schemas.words import Body, EventId, EventIds, PageSize, Reply, Tags, Text, Time, Title, Token, Unit
+
+ACTIONS_MAX = 1_000
+"""Most actions in one `POST /memory/actions`."""
+QUERY_LEN_MAX = 4_000
+"""Longest search query, in characters."""
+WORKING_TTL_S_MAX = 30 * 86_400.0
+"""Longest life of a working-memory item."""
+
+ActionType = Annotated[str, Meta(min_length=1, max_length=100)]
+Uuid = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+Key = Annotated[str, Meta(min_length=1, max_length=255)]
+Kind = Literal["episode", "concept", "lesson"]
+ALL_KINDS: tuple[Kind, ...] = ("episode", "concept", "lesson")
+
+
+class Action(Body, frozen=True, kw_only=True):
+    """`memory.episode.<agent>`: something an agent did or saw, to be remembered as an episode."""
+
+    action_type: ActionType
+    action_details: dict[str, Any] = field(default_factory=dict)
+    context_state: dict[str, Any] | None = None
+    importance_score: Unit = 0.5
+    tags: Tags = []
+    timestamp: Time | None = None
+    cross_reference: Uuid | None = None
+    project_dna_id: Uuid | None = None
+    handoff_packet: dict[str, Any] | None = None
+    session_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+
+class ActionRequest(Action, frozen=True, kw_only=True):
+    """`POST /memory/action`, and one item of `POST /memory/actions`."""
+
+    agent_id: Token = "gateway"
+    episode_id: EventId | None = None
+
+
+class StoredReceipt(Reply, frozen=True, kw_only=True):
+    """What is known of an action's way: on the log (`stored`, at `stream_seq`), and committed in PostgreSQL (`persisted`)."""
+
+    episode_id: str
+    stored: bool
+    stream_seq: int
+    persisted: bool
+
+
+class StoredReceipts(Reply, frozen=True, kw_only=True):
+    items: list[StoredReceipt]
+
+
+class Await(Body, frozen=True, kw_only=True):
+    """`memory.await`: answer when the event is persisted (or searchable by vector too), at the latest after `timeout_s`."""
+
+    id: EventId
+    until: Literal["persisted", "searchable"] = "persisted"
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
+class Awaited(Reply, frozen=True, kw_only=True):
+    persisted: bool
+    searchable: bool
+
+
+class Changed(Body, frozen=True, kw_only=True):
+    """`memory.changed.<agent>.<kind>`: something was committed."""
+
+    id: str
+    kind: Literal["episode", "concept", "lesson", "working"]
+    stream_seq: int | None = None
+
+
+class EpisodeView(Reply, frozen=True, kw_only=True):
+    """One episode, all fields."""
+
+    episode_id: str
+    kind: str
+    agent_id: str
+    timestamp: str
+    action_type: str
+    action_details: dict[str, Any]
+    context_state: dict[str, Any] | None
+    importance_score: float
+    tags: list[str]
+    consolidated: bool
+    cross_reference: str | None
+    project_dna_id: str | None
+    handoff_packet: dict[str, Any] | None
+    session_id: str | None
+    subject: str
+    stream_seq: int
+    recorded_at: str
+
+
+class RecentFilter(Body, frozen=True, kw_only=True):
+    """`memory.recent`, `GET /memory/episodic/recent`: newest first by timestamp; `before` is an opaque cursor."""
+
+    agent_id: Token | None = None
+    action_type: ActionType | None = None
+    tag: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    importance_min: Unit | None = None
+    since: Time | None = None
+    until: Time | None = None
+    limit: PageSize = 50
+    before: Annotated[str, Meta(max_length=1_000)] | None = None
+
+
+class EpisodePage(Reply, frozen=True, kw_only=True):
+    episodes: list[EpisodeView]
+    next_before: str | None
+
+
+class ById(Body, frozen=True, kw_only=True):
+    """`memory.get`, `memory.semantic.get`: one thing by id."""
+
+    id: EventId
+
+
+class SearchRequest(Body, frozen=True, kw_only=True):
+    """`memory.search`, `POST /memory/search`. `as_of`: a time, or a log position as a decimal string or number."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=QUERY_LEN_MAX)]
+    mode: Literal["hybrid", "text", "vector"] = "hybrid"
+    agent_id: Token | None = None
+    kinds: Annotated[list[Kind], Meta(min_length=1, max_length=3)] = field(default_factory=lambda: list(ALL_KINDS))
+    tags: Tags = []
+    importance_min: Unit | None = None
+    since: Time | None = None
+    until: Time | None = None
+    as_of: Time | Annotated[int, Meta(ge=0)] | None = None
+    limit: PageSize = 10
+
+
+class Ranks(Reply, frozen=True, kw_only=True):
+    """Where a hit stood in each arm of the search (1 is best); null where that arm did not find it."""
+
+    text: int | None
+    vector: int | None
+
+
+class SearchHit(Reply, frozen=True, kw_only=True):
+    id: str
+    kind: str
+    agent_id: str
+    timestamp: str
+    action_type: str
+    text: str
+    action_details: dict[str, Any]
+    tags: list[str]
+    importance_score: float
+    score: float
+    ranks: Ranks
+
+
+class SearchResults(Reply, frozen=True, kw_only=True):
+    results: list[SearchHit]
+    took_ms: float
+    cached: bool
+
+
+class WorkingItem(Body, frozen=True, kw_only=True):
+    """`PUT /memory/working/{session_id}/{key}`. `ttl_s`: seconds until it is forgotten."""
+
+    context_data: dict[str, Any]
+    agent_id: Token = "gateway"
+    tags: Tags = []
+    ttl_s: Annotated[float, Meta(gt=0, le=WORKING_TTL_S_MAX)] = 3600.0
+
+
+class WorkingPut(WorkingItem, frozen=True, kw_only=True):
+    """`memory.working.put`."""
+
+    session_id: Key
+    key: Key
+
+
+class WorkingKey(Body, frozen=True, kw_only=True):
+    """`memory.working.get`, `memory.working.delete`."""
+
+    session_id: Key
+    key: Key
+
+
+class WorkingFilter(Body, frozen=True, kw_only=True):
+    """`memory.working.list`, `GET /memory/working`."""
+
+    session_id: Key | None = None
+    agent_id: Token | None = None
+    limit: PageSize = 200
+
+
+class WorkingView(Reply, frozen=True, kw_only=True):
+    session_id: str
+    key: str
+    agent_id: str
+    context_data: dict[str, Any]
+    tags: list[str]
+    created_at: str
+    expires_at: str
+
+
+class WorkingList(Reply, frozen=True, kw_only=True):
+    items: list[WorkingView]
+
+
+class Deleted(Reply, frozen=True, kw_only=True):
+    deleted: bool
+
+
+class ConceptRequest(Body, frozen=True, kw_only=True):
+    """`memory.semantic.put`, `POST /memory/semantic`."""
+
+    concept: Annotated[str, Meta(min_length=1, max_length=255)]
+    content: Annotated[Text, Meta(min_length=1)]
+    knowledge_type: Annotated[str, Meta(min_length=1, max_length=100)] = "general"
+    confidence_score: Unit = 0.5
+    source_episodes: EventIds = []
+
+
+class ConceptFilter(Body, frozen=True, kw_only=True):
+    """`memory.semantic.list`, `GET /memory/semantic`."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=QUERY_LEN_MAX)] | None = None
+    knowledge_type: Title | None = None
+    confidence_min: Unit | None = None
+    limit: PageSize = 50
+    before: Annotated[str, Meta(max_length=1_000)] | None = None
+
+
+class ConceptView(Reply, frozen=True, kw_only=True):
+    concept_id: str
+    concept: str
+    content: str
+    knowledge_type: str
+    confidence_score: float
+    source_episodes: list[str]
+    created_at: str
+
+
+class ConceptWithSources(ConceptView, frozen=True, kw_only=True):
+    """A concept with its source episodes in full."""
+
+    sources: list[EpisodeView]
+
+
+class ConceptPage(Reply, frozen=True, kw_only=True):
+    concepts: list[ConceptView]
+    next_before: str | None
+
+
+class StatsRequest(Body, frozen=True, kw_only=True):
+    """`memory.stats`."""
+
+
+class PartHealth(Reply, frozen=True, kw_only=True):
+    """One component: checked for real, just now. `latency_ms` of the check."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    latency_ms: float
+    detail: str = ""
+
+
+class QueryTimes(Reply, frozen=True, kw_only=True):
+    """A histogram of one SQL statement's duration: `buckets` maps an upper bound in seconds to the count at or below it."""
+
+    count: int
+    sum_s: float
+    buckets: dict[str, int]
+
+
+class MemoryStats(Reply, frozen=True, kw_only=True):
+    """`memory.stats`: what the memory actor holds and how its parts are."""
+
+    episodes: int
+    concepts: int
+    lessons: int
+    working: int
+    persisted_seq: int
+    unembedded: int
+    db_connections: int
+    rss_bytes: int
+    storage_bytes: dict[str, int]
+    parts: dict[str, PartHealth]
+    queries: dict[str, QueryTimes]
