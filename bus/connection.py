@@ -188,7 +188,11 @@ class Bus:
             expect_last_seq=expect_last_seq,
             expect_subject=expect_subject,
         )
-        subject, data = self.wire(row.subject(**tokens)), self._encode(body)
+        return await self.put(out)
+
+    async def put(self, out: Outgoing) -> Stored:
+        """As `publish`, for a message that is put together already."""
+        subject, data = self.wire(out.row.subject(**out.tokens)), self._encode(out.body)
         ack = await self._store(subject, data, out.wire_headers(self._dots))
         return Stored(ack.seq, ack.duplicate, out.msg_id)
 
@@ -199,20 +203,16 @@ class Bus:
         published one by one, each under its id, so that the result is the same.
         """
         if len(batch) == 1:
-            return [await self._store_one(batch[0])]
+            return [await self.put(batch[0])]
         if not 0 < len(batch) <= BATCH_LEN_MAX:
             raise ValueError(f"a batch has 1 to {BATCH_LEN_MAX} messages, not {len(batch)}")
         wires = [(self.wire(o.row.subject(**o.tokens)), self._encode(o.body), o.wire_headers(self._dots)) for o in batch]
         try:
             last = await self._store_batch(wires)
         except _DuplicateInBatchError:
-            return [await self._store_one(o) for o in batch]
+            return [await self.put(o) for o in batch]
         first = last.seq - len(batch) + 1
         return [Stored(first + i, duplicate=False, event_id=o.msg_id) for i, o in enumerate(batch)]
-
-    async def _store_one(self, o: Outgoing) -> Stored:
-        ack = await self._store(self.wire(o.row.subject(**o.tokens)), self._encode(o.body), o.wire_headers(self._dots))
-        return Stored(ack.seq, ack.duplicate, o.msg_id)
 
     async def _store_batch(self, wires: list[tuple[str, bytes, dict[str, str]]]) -> PubAck:
         ident = uuid7()

@@ -17,8 +17,8 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest wait for a publish acknowledgement, retries included."""
     log_age_s_max: Annotated[float, Meta(ge=60)] = 30 * 86_400.0
     """How long an entry stays in the log. Lessons are kept for good in their own stream."""
-    log_bytes_max: Annotated[int, Meta(ge=1_048_576)] = 8 * 1024**3
-    """Largest size of the log; the oldest entries go first."""
+    log_bytes_max: Annotated[int, Meta(ge=1_048_576)] = 2 * 1024**3
+    """Largest size of the log, which the server sets aside at once; the oldest entries go first. 2 GiB."""
     duplicate_window_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 120.0
     """How long the server remembers event ids and drops a second publish of one."""
     idempotency_s: Annotated[float, Meta(ge=1)] = 86_400.0

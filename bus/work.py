@@ -1,0 +1,115 @@
+"""Work: what was assigned to one agent, shared by its instances, each piece handed to a handler until it has an outcome.
+
+The place in the log is a durable consumer's, so that what an instance held when it died is handed to another one, or to
+the same one restarted. An instance takes no more than it has room for, and says that it still works on what it has.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import nats.errors
+
+from bus.connection import Bus
+from bus.delivery import Outcome, Retry, Terminal, settle
+from bus.errors import CerebroError
+from bus.log import Delivery, Durable
+from bus.subjects import Subject
+from schemas.entry import Malformed
+
+log = logging.getLogger("cerebro.bus")
+
+IN_FLIGHT_MAX = 1_000
+"""Most pieces of work that all instances of one agent hold at a time."""
+SIGNS_PER_WAIT = 3
+"""How often within `ack_wait_s` the server is told that a piece is still worked on."""
+ROOM_LOOK_S = 1.0
+"""How often a full instance looks whether its limit was raised."""
+RETRY_S = 5.0
+"""Pause before a piece whose handler failed is handed out again."""
+FAILURES_MAX = 5
+"""Deliveries after which a piece whose handler fails is a dead letter."""
+
+Handler = Callable[[Delivery], Awaitable[Outcome]]
+
+
+class Work:
+    """`run` until cancelled. `limit` is asked before each piece: most that this instance works on at a time.
+
+    `ack_wait_s`: silence after which the server hands a piece to somebody else.
+    """
+
+    def __init__(
+        self, bus: Bus, row: Subject, agent: str, limit: Callable[[], int], handler: Handler, ack_wait_s: float
+    ) -> None:
+        self._bus = bus
+        self._agent = agent
+        self._limit = limit
+        self._handler = handler
+        self._sign_s = ack_wait_s / SIGNS_PER_WAIT
+        self._freed = asyncio.Event()
+        self._consumer = Durable(
+            bus,
+            name=f"work-{agent}",
+            filters=[row.subject(agent=agent)],
+            batch_max=1,
+            in_flight_max=IN_FLIGHT_MAX,
+            ack_wait_s=ack_wait_s,
+        )
+        self.running = 0
+
+    async def run(self) -> None:
+        """Work for ever. What is under way when this is cancelled goes back to the server at once."""
+        async with asyncio.TaskGroup() as group:
+            async for batch in self._consumer:
+                for delivery in batch:
+                    self.running += 1
+                    group.create_task(self._one(delivery), name=f"work on {delivery.entry.subject}")
+                await self._room()
+
+    async def _room(self) -> None:
+        while self.running >= self._limit():
+            self._freed.clear()
+            try:
+                async with asyncio.timeout(ROOM_LOOK_S):
+                    await self._freed.wait()
+            except TimeoutError:
+                continue
+
+    async def _one(self, delivery: Delivery) -> None:
+        outcome: Outcome = Retry(0)
+        signs = asyncio.create_task(self._show_signs(delivery), name="work goes on")
+        try:
+            outcome = await self._outcome(delivery)
+        finally:
+            signs.cancel()
+            self.running -= 1
+            self._freed.set()
+            await self._settle(delivery, outcome)
+
+    async def _outcome(self, delivery: Delivery) -> Outcome:
+        if isinstance(delivery.entry, Malformed):
+            return Terminal(delivery.entry.reason)
+        try:
+            return await self._handler(delivery)
+        except CerebroError as e:
+            log.info("%s: %s; it is tried again", delivery.entry.subject, e)
+            return Retry(RETRY_S)
+        except Exception as e:
+            log.exception("working on %s failed", delivery.entry.subject)
+            return Retry(RETRY_S) if delivery.delivered < FAILURES_MAX else Terminal(f"{type(e).__name__}: {e}")
+
+    async def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        try:
+            await settle(self._bus, delivery, outcome)
+        except CerebroError as e:
+            log.info("the server will hand out %s again: %s", delivery.entry.subject, e)
+
+    async def _show_signs(self, delivery: Delivery) -> None:
+        while True:
+            await asyncio.sleep(self._sign_s)
+            try:
+                await delivery.msg.in_progress()
+            except (nats.errors.Error, OSError) as e:
+                log.info("no sign of life for %s: %s", delivery.entry.subject, e)
+

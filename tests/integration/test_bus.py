@@ -1,0 +1,256 @@
+"""The bus against a real server: what is acknowledged is there, once; what fails says so; readers survive a restart."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bus import streams, subjects
+from bus.connection import Bus, Outgoing
+from bus.delivery import Ack, Retry, Terminal, settle
+from bus.errors import Conflict, Refused, TooLarge, Unavailable, not_found
+from bus.health import check
+from bus.log import Durable, entries, follow
+from bus.service import Service
+from bus.settings import BusSettings
+from cerebro.embedded.nats import NatsServer
+from schemas.consensus import Deadline, Opened
+from schemas.emotion import Affect
+from schemas.entry import Entry, Malformed
+from schemas.learning import Lesson
+from schemas.members import Ask, AskAll, AgentsView
+
+LESSON = Lesson(topic="t", content="c")
+LEARNING = ["mesh.learning.>"]
+
+
+@pytest_asyncio.fixture
+async def bus(nats_url: str, prefix: str) -> AsyncIterator[Bus]:
+    settings = BusSettings(nats_url=nats_url, prefix=prefix, publish_timeout_s=3)
+    await streams.declare(settings)
+    connection = await Bus.connect(settings, "test")
+    yield connection
+    await connection.close()
+
+
+def lesson(topic: str = "t", **more: Any) -> Outgoing:
+    return Outgoing(row=subjects.LESSON, body=Lesson(topic=topic, content="c"), tokens={"agent": "ops"}, **more)
+
+
+class TestPublish:
+    async def test_the_same_id_is_stored_once(self, bus: Bus) -> None:
+        first = await bus.publish(subjects.LESSON, LESSON, msg_id="one", agent="ops")
+        again = await bus.publish(subjects.LESSON, LESSON, msg_id="one", agent="ops")
+        assert (again.seq, again.duplicate, first.duplicate) == (first.seq, True, False)
+        assert len(await entries(bus, LEARNING)) == 1
+
+    async def test_a_lost_compare_and_set_is_a_conflict(self, bus: Bus) -> None:
+        opened = Opened(title="t", proposer="ops", deadline="-")
+        await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)
+        with pytest.raises(Conflict):
+            await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)
+
+    async def test_compare_and_set_can_cover_a_whole_aggregate(self, bus: Bus) -> None:
+        everything = subjects.aggregate(subjects.VOTE, proposal="p")
+        stored = await bus.publish(subjects.OPENED, Opened(title="t", proposer="ops", deadline="-"), proposal="p")
+        with pytest.raises(Conflict):
+            await bus.publish(subjects.DEADLINE, Deadline(), proposal="p", expect_last_seq=0, expect_subject=everything)
+        await bus.publish(subjects.DEADLINE, Deadline(), proposal="p", expect_last_seq=stored.seq, expect_subject=everything)
+
+    async def test_a_batch_stands_side_by_side_in_the_log(self, bus: Bus) -> None:
+        stored = await bus.publish_batch([lesson(f"t{i}") for i in range(100)])
+        assert [s.seq for s in stored] == list(range(stored[0].seq, stored[0].seq + 100))
+        assert [e.body.topic for e in await entries(bus, LEARNING) if isinstance(e, Entry)] == [f"t{i}" for i in range(100)]
+
+    async def test_a_batch_with_a_failed_expectation_stores_nothing(self, bus: Bus) -> None:
+        await bus.put(lesson())
+        with pytest.raises(Conflict):
+            await bus.publish_batch([lesson("new"), lesson("late", expect_last_seq=0)])
+        assert len(await entries(bus, LEARNING)) == 1
+
+    async def test_a_batch_that_is_sent_again_doubles_nothing(self, bus: Bus) -> None:
+        batch = [lesson(f"t{i}", msg_id=f"id-{i}") for i in range(5)]
+        first, again = await bus.publish_batch(batch), await bus.publish_batch(batch)
+        assert [s.seq for s in again] == [s.seq for s in first]
+        assert len(await entries(bus, LEARNING)) == 5
+
+    async def test_a_body_larger_than_the_log_takes_is_told_so(self, bus: Bus) -> None:
+        with pytest.raises(TooLarge):
+            await bus.publish(subjects.LESSON, Lesson(topic="t", content="x" * 1_100_000), agent="ops")
+
+    async def test_the_deadline_is_written_by_the_server(self, bus: Bus) -> None:
+        target = bus.wire(subjects.DEADLINE.subject(proposal="p"))
+        schedule = {"Nats-Schedule": "@at 2020-01-01T00:00:00Z", "Nats-Schedule-Target": target}
+        await bus.publish(subjects.TIMER, Deadline(proposal="p"), headers=schedule, proposal="p")
+        async with asyncio.timeout(5):
+            async for batch in follow(bus, [subjects.DEADLINE.wildcard]):
+                if batch:
+                    break
+        assert [e.name for e in batch if isinstance(e, Entry)] == ["consensus.deadline"]
+
+
+class TestDerivedByTheServer:
+    async def test_lessons_are_kept_in_their_own_stream_with_their_place_in_the_log(self, bus: Bus) -> None:
+        await bus.publish(subjects.AFFECT, Affect(valence=0, arousal=0, dominance=0), agent="ops")
+        stored = await bus.put(lesson())
+        async with asyncio.timeout(5):
+            while not (kept := await entries(bus, LEARNING, stream=subjects.LESSONS)):
+                await asyncio.sleep(0.05)
+        assert [(e.seq, e.event_id) for e in kept] == [(stored.seq, stored.event_id)]
+
+    async def test_the_affect_bucket_holds_the_last_state(self, bus: Bus) -> None:
+        for valence in (0.1, 0.2):
+            await bus.publish(subjects.AFFECT, Affect(valence=valence, arousal=0, dominance=0), agent="ops")
+        bucket = await bus.kv("affect")
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    value = (await bucket.get("ops")).value or b""
+                except Exception:  # noqa: BLE001 - not there yet; the timeout decides
+                    value = b""
+                if b"0.2" in value:
+                    break
+                await asyncio.sleep(0.05)
+
+    async def test_what_was_accepted_is_republished_and_what_was_refused_is_not(self, bus: Bus) -> None:
+        heard = await bus.nc.subscribe(bus.wire("log.>"))
+        opened = Opened(title="t", proposer="ops", deadline="-")
+        await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)
+        with pytest.raises(Conflict):
+            await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)
+        await bus.put(lesson())
+        assert [bus.plain((await heard.next_msg(5)).subject) for _ in range(2)] == ["log.mesh.consensus.p.opened", "log.mesh.learning.ops"]
+
+
+class TestAsk:
+    async def test_nobody_there_is_unavailable_at_once(self, bus: Bus) -> None:
+        with pytest.raises(Unavailable):
+            await bus.ask(subjects.ASK_AGENTS, AskAll())
+
+    async def test_the_answer_the_refusal_and_the_bad_body(self, bus: Bus) -> None:
+        async def answer(ask: Ask) -> AgentsView:
+            if ask.id == "unknown":
+                raise not_found("no such thing")
+            if ask.id == "crash":
+                raise RuntimeError("secret detail")
+            return AgentsView(total_connected=0, mesh_topology="mesh_consensus", agents={})
+
+        service = Service(bus, "mesh", "test")
+        service.answer(subjects.ASK_LESSON, answer)
+        await service.start()
+        for body, status, told in ((Ask(id="unknown"), 404, "no such thing"), (b'{"id": 5}', 400, "$.id"), (Ask(id="crash"), 500, "RuntimeError")):
+            with pytest.raises(Refused) as refused:
+                await bus.ask(subjects.ASK_LESSON, body)
+            problem = refused.value.problem()
+            assert problem.status == status
+            assert told in problem.detail + str([e.path for e in problem.errors])
+            assert "secret" not in problem.detail
+        await service.stop()
+
+    async def test_slow_answers_do_not_hold_up_others(self, bus: Bus) -> None:
+        async def answer(_: AskAll) -> AgentsView:
+            await asyncio.sleep(0.3)
+            return AgentsView(total_connected=0, mesh_topology="mesh_consensus", agents={})
+
+        service = Service(bus, "mesh", "test")
+        service.answer(subjects.ASK_AGENTS, answer, concurrency_max=20)
+        await service.start()
+        async with asyncio.timeout(3):  # one after the other they would take 6 s
+            await asyncio.gather(*(bus.ask(subjects.ASK_AGENTS, AskAll()) for _ in range(20)))
+        await service.stop()
+
+
+class TestDurable:
+    async def test_outcomes_are_kept(self, bus: Bus) -> None:
+        for topic in ("good", "later", "never"):
+            await bus.put(lesson(topic))
+        await bus.nc.publish(bus.wire("mesh.learning.ops"), b"not json")
+        seen: list[tuple[str, int]] = []
+        async with asyncio.timeout(10):
+            async for deliveries in Durable(bus, name="worker", filters=LEARNING):
+                for d in deliveries:
+                    topic = "malformed" if isinstance(d.entry, Malformed) else d.entry.body.topic
+                    seen.append((topic, d.delivered))
+                    outcome = {"later": Retry(0.1) if d.delivered == 1 else Ack(), "never": Terminal("no"), "malformed": Terminal("bad")}
+                    await settle(bus, d, outcome.get(topic, Ack()))
+                if ("later", 2) in seen:
+                    break
+        assert sorted(seen) == [("good", 1), ("later", 1), ("later", 2), ("malformed", 1), ("never", 1)]
+        dead = await entries(bus, ["dead.>"], stream=subjects.DEAD)
+        assert [e.body.reason for e in dead if isinstance(e, Entry)] == ["no", "bad"]
+
+
+class TestRestart:
+    async def test_readers_and_publishers_go_on_after_the_server_was_killed(self, tmp_path: Path) -> None:
+        server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
+        await server.start()
+        settings = BusSettings(nats_url=server.url, publish_timeout_s=1)
+        await streams.declare(settings)
+        bus = await Bus.connect(settings, "test")
+        followed: list[str] = []
+        worked: list[str] = []
+
+        async def reads() -> None:
+            async for batch in follow(bus, LEARNING):
+                followed.extend(e.body.topic for e in batch if isinstance(e, Entry))
+
+        async def works() -> None:
+            async for deliveries in Durable(bus, name="worker", filters=LEARNING, ack_wait_s=2):
+                for d in deliveries:
+                    if isinstance(d.entry, Entry) and d.entry.body.topic not in worked:
+                        worked.append(d.entry.body.topic)
+                    await settle(bus, d, Ack())
+
+        tasks = [asyncio.create_task(reads(), name="reads"), asyncio.create_task(works(), name="works")]
+        acknowledged = []
+        for i in range(60):
+            if i == 20:
+                os.kill(server.pid, signal.SIGKILL)
+            if i == 30:
+                await server.stop()
+                await server.start()
+            try:
+                await bus.put(lesson(f"t{i}", msg_id=f"id-{i}"))
+                acknowledged.append(f"t{i}")
+            except Unavailable:
+                await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            while not ({*acknowledged} <= {*followed} and {*acknowledged} <= {*worked}):
+                await asyncio.sleep(0.05)
+        stored = [e.body.topic for e in await entries(bus, LEARNING) if isinstance(e, Entry)]
+        assert len(acknowledged) >= 30
+        assert {*acknowledged} <= {*stored}
+        assert followed == stored
+        assert len(stored) == len({*stored})
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await bus.close()
+        await server.stop()
+
+
+async def test_health_is_a_real_write(bus: Bus) -> None:
+    assert (await check(bus)).status == "healthy"
+
+
+async def test_two_meshes_share_a_server_by_their_prefix(nats_url: str, bus: Bus) -> None:
+    other = BusSettings(nats_url=nats_url, prefix=bus.settings.prefix + "2")
+    await streams.declare(other)
+    neighbour = await Bus.connect(other, "neighbour")
+    await bus.put(lesson())
+    assert await entries(neighbour, LEARNING) == []
+    await neighbour.close()
+
+
+async def test_declaring_again_changes_nothing(bus: Bus) -> None:
+    before = await bus.log_incarnation()
+    await bus.put(lesson())
+    await streams.declare(bus.settings)
+    bus.incarnation = ""
+    assert await bus.log_incarnation() == before
+    assert len(await entries(bus, LEARNING)) == 1
