@@ -90,6 +90,7 @@ class Pull:
                 if batch:
                     return batch, False
                 raise _EndedError("silence") from e
+            _heed_cancellation()
             if msg is None:
                 return batch, False
             status = _status(msg)
@@ -97,6 +98,15 @@ class Pull:
                 batch.append(msg)
             elif status != HEARTBEAT:
                 return batch, _over(status, msg)
+
+
+def _heed_cancellation() -> None:
+    """End here if this task was cancelled: `asyncio.wait_for`, below `next_msg`, forgets it when a message comes at that very
+    moment (Python 3.11), and then nobody could stop the reader any more. What was received is delivered again.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _status(msg: Msg) -> str | None:

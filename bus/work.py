@@ -39,9 +39,7 @@ class Work:
     `ack_wait_s`: silence after which the server hands a piece to somebody else.
     """
 
-    def __init__(
-        self, bus: Bus, row: Subject, agent: str, limit: Callable[[], int], handler: Handler, ack_wait_s: float
-    ) -> None:
+    def __init__(self, bus: Bus, row: Subject, agent: str, limit: Callable[[], int], handler: Handler, ack_wait_s: float) -> None:
         self._bus = bus
         self._agent = agent
         self._limit = limit
@@ -112,4 +110,3 @@ class Work:
                 await delivery.msg.in_progress()
             except (nats.errors.Error, OSError) as e:
                 log.info("no sign of life for %s: %s", delivery.entry.subject, e)
-

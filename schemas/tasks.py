@@ -183,14 +183,15 @@ class TaskReceipt(Reply, frozen=True, kw_only=True, omit_defaults=True):
     error: TaskError | None = None
 
 
-class HistoryEntry(Reply, frozen=True, kw_only=True):
-    """One entry of the log about a task."""
+class HistoryEntry(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of the log about a task; `ignored` says why it changed nothing (an old fence, after the end, …)."""
 
     seq: int
     at: str
     entry: str
     agent: str | None
     body: Any
+    ignored: str | None = None
 
 
 class TaskView(Reply, frozen=True, kw_only=True):

@@ -7,15 +7,18 @@ what it looked for in vain. Texts are matched by their words (`stance`, `agents.
 
 from collections.abc import Callable, Mapping
 
-from agents.minds import precedent, technical, utility, verdict
 from agents.minds.case import Case
+from agents.minds.precedent import weigh as by_precedent
 from agents.minds.reasons import Basis
+from agents.minds.technical import weigh as by_technical_evidence
+from agents.minds.utility import weigh as by_utility
+from agents.minds.verdict import decide
 from schemas.consensus import Vote
 
 MINDS: Mapping[str, Callable[[Case], Basis]] = {
-    "technical_evidence": technical.weigh,
-    "precedent": precedent.weigh,
-    "utility": utility.weigh,
+    "technical_evidence": by_technical_evidence,
+    "precedent": by_precedent,
+    "utility": by_utility,
 }
 """Each built-in mind by the name that profiles call it."""
 
@@ -24,4 +27,4 @@ def judge(mind_name: str, case: Case) -> Vote:
     """The vote of the mind called `mind_name` on `case`. Raises `ValueError` for a name that no mind has."""
     if mind_name not in MINDS:
         raise ValueError(f"no mind is called {mind_name}; known: {', '.join(sorted(MINDS))}")
-    return verdict.decide(case, MINDS[mind_name](case))
+    return decide(case, MINDS[mind_name](case))

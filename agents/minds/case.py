@@ -37,7 +37,8 @@ class Precedent(msgspec.Struct, frozen=True, kw_only=True):
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal with what an agent recalls of it. `memory_complete` is False where memory did not answer;
-    `missing_evidence` are ids the proposal names and nobody holds."""
+    `missing_evidence` are ids the proposal names and nobody holds.
+    """
 
     proposal_id: str
     proposal: Opened

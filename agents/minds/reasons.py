@@ -27,10 +27,11 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """What a mind found: its reasons, and a phrase for each kind of reason that it looked for in vain."""
+    """What a mind found: its reasons, what it `sought` (told where it found none), and the attributes left `unknown`."""
 
-    reasons: Sequence[Reason] = ()
-    missing: Sequence[str] = ()
+    reasons: Sequence[Reason]
+    sought: Sequence[str]
+    unknown: Sequence[str] = ()
 
 
 def support(reasons: Iterable[Reason]) -> float:
@@ -45,7 +46,8 @@ def confidence(log_odds: float) -> float:
 
 def capped(reasons: Sequence[Reason], force_max: float) -> list[Reason]:
     """The reasons with their weights scaled down together so that their forces sum to `force_max` at most, in either
-    direction: much of one kind does not drown all other kinds."""
+    direction: much of one kind does not drown all other kinds.
+    """
     total = math.fsum(abs(r.force) for r in reasons)
     scale = min(1.0, force_max / total) if total else 1.0
     return [msgspec.structs.replace(r, weight=r.weight * scale) for r in reasons]

@@ -8,10 +8,10 @@ Spanish, not a reader: it counts cue words, turns those that a negation stands b
 import math
 import re
 
-from agents.relevance import fold
+from agents.relevance import fold, stem
 
 NEGATION_REACH = 3
-"""A negation turns the first cue among this many words after it."""
+"""A negation turns the first cue among this many words after it, once: Spanish says "no hubo ninguna caída"."""
 MILD = 0.5
 """What a word counts that often only names the subject ("error", "slow"), where a plain cue counts 1."""
 
@@ -20,15 +20,22 @@ CLAUSE = re.compile(r"[.;:!?,\n()]+|\b(?:but|although|though|however|yet|pero|au
 _WORD = re.compile(r"[^\W_]+(?:['’]t\b)?")
 
 _CONTRA = """outage incident downtime crash broke broken break fail failure danger dangerous risky unsafe avoid unstable corrupt
-corruption lost loss worse worst harm harmful disaster deadlock regression unreliable deprecated vulnerable insecure wrong bad
+corruption lose lost loss worse worst harm harmful disaster deadlock regression unreliable deprecated vulnerable insecure wrong bad
+hurt wipe stuck exhaust overload unavailable leak breach vulnerability regret
 caida fallo fallar falla fracaso peligro peligroso arriesgado inseguro evitar evita inestable corrupcion perdida perdio peor malo
 mala dano desastre rompio incidente"""
 _PRO = """success successful succeed work safe safely reliable fast faster improve improvement recommend good better best stable
-smooth solve effective beneficial proven robust excellent helpful faultless flawless
+smooth solve resolve effective beneficial proven robust excellent helpful faultless flawless
 exito exitoso funciono funciona seguro segura fiable rapido mejora mejoro recomiendo recomendado recomendable bueno buena mejor
 estable resuelto resolvio eficaz probado excelente robusto"""
-_MILD_CONTRA = "error bug problem issue slow delay timeout late expensive costly caro lento problema retraso"
-_MILD_PRO = "fix cheap easy simple clean help saved barato facil sencillo ayuda arreglado"
+_MILD_CONTRA = "error bug problem issue slow delay timeout late expensive costly down block rolled caro lento problema retraso"
+_MILD_PRO = "always prefer fix cheap easy simple clean help saved barato facil sencillo ayuda arreglado siempre"
+
+_NEGATIONS = """no not never without hardly neither nor cannot none zero avoids avoided avoiding prevent prevents prevented
+fix fixes fixed fixing solve solves solved resolve resolves resolved reduce reduces reduced stop stops stopped isn't wasn't aren't
+weren't don't doesn't didn't won't can't couldn't shouldn't mustn't sin nunca jamas ningun ninguna ni tampoco"""
+_PROHIBITIONS = "never don't shouldn't mustn't cannot can't nunca jamas"
+_PROHIBITING = "do must should may debe deben debemos hagas hacer hagan"
 
 _SUFFIXES = ("es", "s", "ed", "d", "ing", "ly")
 
@@ -39,13 +46,10 @@ def _lexicon() -> dict[str, float]:
 
 
 CUES = _lexicon()
-NEGATIONS = frozenset(
-    "no not never without hardly neither nor cannot none zero avoids avoided avoiding prevents prevented prevent sin nunca jamas ningun"
-    " ninguna ni tampoco isn't wasn't aren't weren't don't doesn't didn't won't can't couldn't shouldn't mustn't".split()
-)
-PROHIBITIONS = frozenset("never don't shouldn't mustn't cannot can't nunca jamas".split())
+NEGATIONS = frozenset(_NEGATIONS.split())
+PROHIBITIONS = frozenset(_PROHIBITIONS.split())
 """Negations that, where no cue follows them, say that it should not be done."""
-PROHIBITING_VERBS = frozenset("do must should may debe deben debemos hagas hacer hagan".split())
+PROHIBITING_VERBS = frozenset(_PROHIBITING.split())
 """With "not" or "no" beside them these are prohibitions too: "do not …", "no debemos …"."""
 
 
@@ -73,8 +77,8 @@ def stance(text: str) -> float:
 
 
 def stance_on(text: str, subject: frozenset[str]) -> float:
-    """The stance of only those clauses of `text` that have one of the folded words `subject`."""
-    return math.tanh(sum(_clause(words) for words in clauses(text) if subject.intersection(words)))
+    """The stance of only those clauses of `text` that have one of the terms `subject`."""
+    return math.tanh(sum(_clause(words) for words in clauses(text) if subject.intersection(map(stem, words))))
 
 
 def _clause(words: list[str]) -> float:
@@ -84,7 +88,7 @@ def _clause(words: list[str]) -> float:
         if word in NEGATIONS:
             ahead = [j for j in range(i + 1, min(len(words), i + 1 + NEGATION_REACH)) if cue(words[j])]
             if ahead:
-                turned.symmetric_difference_update(ahead[:1])
+                turned.update(ahead[:1])
             elif _prohibits(words, i):
                 total -= 1.0
     return total + sum(-cue(w) if i in turned else cue(w) for i, w in enumerate(words))

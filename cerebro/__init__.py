@@ -1,0 +1,1 @@
+"""The house: command line, settings, embedded servers and the supervision of processes."""

@@ -1,0 +1,140 @@
+"""The command line. Thin: each command imports what it needs and calls it."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command that `arguments` name, and exit with its status."""
+    parsed = parser().parse_args(arguments)
+    status = parsed.command(parsed)
+    sys.exit(status)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    root = argparse.ArgumentParser(prog="cerebro", description="A mesh of independent AI agents over NATS.")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+
+    up_ = commands.add_parser("up", help="start everything on this machine, and keep it running")
+    up_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="where data, logs and run.json are (.cerebro)")
+    up_.add_argument("--http", default="127.0.0.1:8001", metavar="HOST:PORT", help="where REST is served (127.0.0.1:8001)")
+    up_.add_argument(
+        "--nats", default="127.0.0.1:4222", metavar="HOST:PORT", help="where NATS listens (127.0.0.1:4222); port 0: a free one"
+    )
+    up_.set_defaults(command=up)
+
+    run_ = commands.add_parser("run", help="run one actor against the servers of the settings")
+    run_.add_argument("actor", metavar="ACTOR", help="memory, gateway, or an agent: nexus, aria, ricardo")
+    run_.set_defaults(command=run)
+
+    prepare_ = commands.add_parser("prepare", help="migrate the database and declare the streams; may be repeated")
+    prepare_.add_argument("what", nargs="?", choices=("database", "streams"), help="only this one")
+    prepare_.set_defaults(command=prepare)
+
+    tour_ = commands.add_parser("tour", help="walk through a running mesh, with explanations")
+    tour_.add_argument("--url", help="where REST is served (default: what run.json says)")
+    tour_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    tour_.set_defaults(command=tour)
+
+    dead_ = commands.add_parser("dead", help="messages that could not be processed")
+    dead_.add_argument("action", choices=("list", "show", "redrive"))
+    dead_.add_argument("number", nargs="?", type=int, metavar="SEQUENCE", help="which one, for show and redrive")
+    dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    dead_.set_defaults(command=dead)
+
+    commands.add_parser("docs", help="make docs/settings.md again from the code").set_defaults(command=docs)
+    commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
+    return root
+
+
+def up(parsed: argparse.Namespace) -> int:
+    """Start everything and stay until a signal comes. 0 after a clean stop, 1 if it cannot start."""
+    from agents.profiles import load
+    from cerebro.address import Address
+    from cerebro.embedded.child import ServerFailed
+    from cerebro.launcher import Launcher, LauncherError
+    from cerebro.options import Options
+    from cerebro.runfile import AlreadyRunning
+    from cerebro.settings import SettingsError, read
+
+    try:
+        settings = read(os.environ)  # a mistake in the settings is said here, once, and not by five actors
+        agents = sorted(load(settings.agents.profiles_dir))
+        http, nats = Address.parse(parsed.http), Address.parse(parsed.nats)
+        options = Options(data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents)
+        asyncio.run(until_signal(Launcher(options).run))
+    except (AlreadyRunning, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
+        print(f"cerebro: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Do `work`, whose event is set when the terminal or the system asks us to end."""
+    stop = asyncio.Event()
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await work(stop)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run one actor until it is told to stop. 2 if the settings are wrong; what the actor raises is its traceback."""
+    from cerebro import actors
+    from cerebro.settings import SettingsError, read
+
+    try:
+        settings = read(os.environ)
+    except SettingsError as failure:
+        print(f"cerebro: {failure}", file=sys.stderr)
+        return 2
+    actors.run(parsed.actor, settings, os.environ)
+    return 0
+
+
+def prepare(parsed: argparse.Namespace) -> int:
+    """Migrate the database and declare the streams, or one of the two."""
+    from cerebro import prepare as preparing
+    from cerebro.settings import read
+
+    settings = read(os.environ)
+    for what in preparing.ALL if parsed.what is None else (parsed.what,):
+        asyncio.run(preparing.prepare(what, settings))
+        print(f"{what} prepared")
+    return 0
+
+
+def tour(parsed: argparse.Namespace) -> int:
+    """Walk through a running mesh."""
+    from cerebro.tour import main as walk
+
+    return walk(parsed)
+
+
+def dead(parsed: argparse.Namespace) -> int:
+    """List, show or redrive what could not be processed."""
+    from cerebro.dead import main as handle
+
+    return handle(parsed)
+
+
+def docs(_: argparse.Namespace) -> int:
+    """Make the pages that are made from code."""
+    from cerebro.reference import write
+
+    print(f"{write()} written")
+    return 0
+
+
+def show_version(_: argparse.Namespace) -> int:
+    print(f"cerebro {version('cerebro')}")
+    return 0

@@ -1,0 +1,116 @@
+"""Who gets a task, and why."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.relevance import similarity
+from agents.tasks import matching
+from agents.tasks.matching import Candidate, Tally, Weights
+from schemas.emotion import Affect
+from schemas.members import Profile, Skill
+from schemas.tasks import Submission
+
+WEIGHTS = Weights(skill=0.35, similarity=0.2, success=0.2, load=0.15, affect=0.1)
+NOBODY: frozenset[str] = frozenset()
+
+
+def candidate(agent: str, *skills: str | Skill, load: float = 0.0, **fields: object) -> Candidate:
+    return Candidate(agent=agent, profile=Profile(skills=list(skills), load=load), capacity=4, **fields)  # type: ignore[arg-type]
+
+
+def task(*required: str, title: str = "Find the bug") -> Submission:
+    return Submission(title=title, required_skills=list(required))
+
+
+def chosen(t: Submission, *candidates: Candidate, tried: frozenset[str] = NOBODY) -> str | None:
+    choice = matching.choose(t, candidates, tried, WEIGHTS, similarity)
+    return choice.agent if choice else None
+
+
+class TestEligibility:
+    def test_all_required_skills_are_needed(self) -> None:
+        assert chosen(task("a", "b"), candidate("half", "a"), candidate("whole", "a", "b")) == "whole"
+        assert chosen(task("a", "b"), candidate("half", "a")) is None
+
+    def test_who_is_full_is_passed_over(self) -> None:
+        assert chosen(task("a"), candidate("full", "a", open_tasks=4), candidate("free", "a", load=1.0)) == "free"
+
+    def test_who_has_tried_it_comes_last(self) -> None:
+        both = candidate("best", "a"), candidate("other", "a", load=0.9)
+        assert chosen(task("a"), *both) == "best"
+        assert chosen(task("a"), *both, tried=frozenset({"best"})) == "other"
+        assert chosen(task("a"), *both, tried=frozenset({"best", "other"})) == "best"
+
+    def test_ties_go_by_name(self) -> None:
+        assert chosen(task("a"), candidate("zoe", "a"), candidate("abe", "a")) == "abe"
+
+
+class TestScore:
+    def test_free_capacity_counts(self) -> None:
+        assert chosen(task("a"), candidate("abe", "a", load=0.8), candidate("zoe", "a", load=0.1)) == "zoe"
+
+    def test_what_it_holds_counts_before_it_says_so(self) -> None:
+        assert chosen(task("a"), candidate("abe", "a", open_tasks=2), candidate("zoe", "a")) == "zoe"
+
+    def test_success_on_such_tasks_counts(self) -> None:
+        good, bad = {"a": Tally(8, 0)}, {"a": Tally(0, 8)}
+        assert chosen(task("a"), candidate("abe", "a", tallies=bad), candidate("zoe", "a", tallies=good)) == "zoe"
+
+    def test_affect_counts(self) -> None:
+        low = Affect(valence=-0.8, arousal=0.7, dominance=-0.5)
+        assert chosen(task("a"), candidate("abe", "a", affect=low), candidate("zoe", "a")) == "zoe"
+
+    def test_it_says_why_in_numbers(self) -> None:
+        choice = matching.choose(task("a"), [candidate("abe", "a", load=0.25, tallies={"a": Tally(2, 0)})], NOBODY, WEIGHTS, similarity)
+        assert choice is not None
+        why = choice.scores[0].why
+        assert (why.skill, why.success, why.load, why.affect) == (1.0, 0.75, 0.75, 0.5)
+        parts = 0.35 * 1 + 0.2 * why.similarity + 0.2 * 0.75 + 0.15 * 0.75 + 0.1 * 0.5
+        assert choice.scores[0].score == pytest.approx(parts, abs=1e-4)
+
+    def test_nobody_has_failed_before_trying(self) -> None:
+        assert Tally().rate == 0.5
+
+    @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 1), st.integers(0, 4)), min_size=1, max_size=6))
+    def test_the_order_of_the_candidates_does_not_matter(self, drawn: list[tuple[int, float, int]]) -> None:
+        named = {n: candidate(f"a{n}", "a", load=load, open_tasks=held) for n, load, held in drawn}
+        row = list(named.values())
+        assert matching.choose(task("a"), row, NOBODY, WEIGHTS, similarity) == matching.choose(
+            task("a"), row[::-1], NOBODY, WEIGHTS, similarity
+        )
+
+
+class TestWithoutRequiredSkills:
+    def test_the_most_similar_skill_decides(self) -> None:
+        nexus = candidate("nexus", Skill(name="debugging", description="Find the cause of an error"))
+        ricardo = candidate("ricardo", Skill(name="strategic_planning", description="Plan tasks with estimates"))
+        choice = matching.choose(task(title="Plan the tasks of the release"), [nexus, ricardo], NOBODY, WEIGHTS, similarity)
+        assert choice is not None
+        assert (choice.agent, choice.skill) == ("ricardo", "strategic_planning")
+
+    def test_where_none_fits_there_is_no_skill(self) -> None:
+        choice = matching.choose(task(title="Sing"), [candidate("nexus", "debugging")], NOBODY, WEIGHTS, similarity)
+        assert choice is not None
+        assert (choice.agent, choice.skill) == ("nexus", None)
+
+
+class TestImpossible:
+    LISTED = {"nexus": Profile(skills=["debugging", "x"]), "aria": Profile(skills=["synthesis"])}
+
+    def test_a_skill_nobody_has_is_named(self) -> None:
+        error = matching.impossible(task("debugging", "juggling", "singing"), self.LISTED)
+        assert error is not None
+        assert (error.code, error.message) == ("no_such_skill", "no agent has juggling, singing")
+
+    def test_skills_that_no_one_agent_has_are_told_with_who_has_them(self) -> None:
+        error = matching.impossible(task("debugging", "synthesis"), self.LISTED)
+        assert error is not None
+        assert error.code == "no_single_agent"
+        assert "debugging: nexus; synthesis: aria" in error.message
+
+    def test_what_a_listed_agent_can_do_is_possible(self) -> None:
+        assert matching.impossible(task("debugging", "x"), self.LISTED) is None
+
+    def test_without_required_skills_nothing_is_impossible(self) -> None:
+        assert matching.impossible(task(), self.LISTED) is None

@@ -1,0 +1,64 @@
+"""A `cerebro up` in a process of its own, as a user starts it."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from cerebro import runfile
+
+UP = (sys.executable, "-m", "cerebro", "up")
+START_S = 90.0
+STOP_S = 10.0  # what is promised
+
+
+class Up:
+    """Started on free ports. Its output, errors included, is in `output`."""
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self.output = data.with_suffix(".out")
+        with self.output.open("w") as output:
+            free = ("--http", "127.0.0.1:0", "--nats", "127.0.0.1:0")
+            self.process = subprocess.Popen([*UP, "--data", data, *free, *options], stdout=output, stderr=output)
+
+    def wait_until_ready(self) -> "Up":
+        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), START_S)
+        assert self.process.poll() is None, self.output.read_text()
+        return self
+
+    @property
+    def run(self) -> runfile.Run:
+        run = runfile.read(self.data)
+        assert run is not None
+        return run
+
+    def stop(self) -> float:
+        """End it as `kill` does; how long that took, in seconds."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=STOP_S)
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def until(condition: Callable[[], bool], wait_s: float = 30.0) -> None:
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs. One that ended and waits for init to notice does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,438 @@
+"""Tasks on a real server: several agents, each with its own connection, in one event loop; one can be killed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Self
+
+import msgspec
+import nats
+import pytest
+import pytest_asyncio
+
+from agents.actor import Actor
+from agents.emotion.actor import Emotion
+from agents.learning.actor import Learning
+from agents.members.actor import Members
+from agents.profiles import AgentProfile
+from agents.recall import Recall
+from agents.settings import AgentSettings
+from agents.skills import SKILLS
+from agents.skills.skill import Skill, SkillContext
+from agents.tasks.actor import Tasks
+from agents.tasks.worker import Worker
+from bus import streams, subjects
+from bus.connection import Bus
+from bus.errors import Refused
+from bus.service import Service
+from bus.settings import BusSettings
+from schemas.members import Ask, Profile
+from schemas.tasks import Cancel, Progress, Result, Submission, Subtask, TaskDetail, TaskFilter
+
+SETTINGS = AgentSettings(lease_s=2.0, progress_s=0.3, task_concurrency=2)
+PATIENCE_S = 30.0
+"""Longest wait for anything; never the measure of a test."""
+
+
+class Input(msgspec.Struct):
+    word: str = "done"
+    dependencies: dict[str, Any] = {}
+
+
+class Performance:
+    """Skills whose work the test looks into: `done` finishes at once, `slow` when the test lets it."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.stopped: list[str] = []
+        self.let_go = asyncio.Event()
+
+    def skills(self, *names: str) -> dict[str, Skill]:
+        known = {"quick": self._quick, "slow": self._slow, "broken": self._broken}
+        return {n: Skill(name=n, description=f"{n} work", input=Input, output=str, run=known[n]) for n in names}
+
+    async def _quick(self, context: SkillContext, given: Input) -> Any:
+        self.begun.append(context.agent)
+        return {"by": context.agent, "word": given.word, "knows": given.dependencies}
+
+    async def _slow(self, context: SkillContext, given: Input) -> Any:
+        self.begun.append(context.agent)
+        try:
+            await self.let_go.wait()
+        except asyncio.CancelledError:
+            self.stopped.append(context.agent)
+            raise
+        return {"by": context.agent, "word": given.word}
+
+    async def _broken(self, context: SkillContext, given: Input) -> Any:
+        self.begun.append(context.agent)
+        raise ZeroDivisionError("division by zero")
+
+
+class Inhabitant:
+    """One agent: membership, affect, lessons and tasks, as the composition root puts them together."""
+
+    def __init__(self, bus: Bus, name: str, instance: str, skills: Mapping[str, Skill]) -> None:
+        self.bus = bus
+        self.members = Members(bus, name, instance, frozenset({"nexus", "aria", "ricardo"}))
+        self.actor = Actor(bus, self.members.rank)
+        learning = Learning(bus, name, self.members, self.actor.until)
+        emotion = Emotion(bus, name, (0.0, 0.0, 0.0), self.members, self.actor.until)
+        profile = AgentProfile(name, "tester", list(skills), [], [], "none")
+        self.tasks = Tasks(
+            bus, name, instance, profile, self.members, emotion, learning, Recall(bus), SETTINGS, self.actor.until
+        )
+        self.worker = Worker(self.tasks, skills)
+        self.actor.protocols = (self.members, learning, emotion, self.tasks)
+        self._profile = Profile(role="tester", skills=list(skills))
+        self._life: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    @classmethod
+    async def born(cls, settings: BusSettings, name: str, skills: Mapping[str, Skill], instance: str = "1") -> Self:
+        bus = await Bus.connect(settings, name)
+        agent = cls(bus, name, instance, skills)
+        agent._life = asyncio.create_task(agent._live(), name=name)
+        await asyncio.wait_for(agent._ready.wait(), PATIENCE_S)
+        return agent
+
+    async def _live(self) -> None:
+        service = Service(self.bus, "mesh", "test")
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self.members.listen()
+                await self.actor.run(group)
+                group.create_task(self.members.beat_for_ever(lambda: self._profile), name="beat")
+                await self.actor.answer(service)
+                await service.start()
+                await self.worker.start(group)
+                self._ready.set()
+        finally:
+            await service.stop()
+
+    async def kill(self) -> None:
+        """Cut it off first, so that nothing it does while it ends is heard."""
+        await self.bus.nc.close()
+        assert self._life is not None
+        self._life.cancel()
+        await asyncio.wait({self._life})
+
+
+class Mesh:
+    """Inhabitants on one server, and somebody who asks."""
+
+    def __init__(self, settings: BusSettings, bus: Bus, stack: AsyncExitStack) -> None:
+        self.settings = settings
+        self.bus = bus
+        self._stack = stack
+
+    async def agent(self, name: str, skills: Mapping[str, Skill], instance: str = "1") -> Inhabitant:
+        agent = await Inhabitant.born(self.settings, name, skills, instance)
+        self._stack.push_async_callback(agent.kill)
+        return agent
+
+    async def submit(self, task: str, **fields: Any) -> None:
+        await self.bus.publish(subjects.TASK_SUBMITTED, Submission(**{"title": "Test", **fields}), task=task)
+
+    async def ask(self, task: str, wait_s: float = 0.0) -> TaskDetail:
+        found: TaskDetail = await self.bus.ask(subjects.ASK_TASK, Ask(id=task, wait_s=wait_s), timeout_s=PATIENCE_S)
+        return found
+
+    async def end(self, task: str) -> TaskDetail:
+        return await self.ask(task, PATIENCE_S)
+
+    async def until(self, task: str, met: Callable[[TaskDetail], bool]) -> TaskDetail:
+        async with asyncio.timeout(PATIENCE_S):
+            while not met(found := await self.ask(task)):
+                await asyncio.sleep(0.05)
+        return found
+
+
+@pytest_asyncio.fixture
+async def mesh(nats_url: str, prefix: str) -> AsyncIterator[Mesh]:
+    async with existing(BusSettings(nats_url=nats_url, prefix=prefix)) as found:
+        yield found
+
+
+@asynccontextmanager
+async def existing(settings: BusSettings) -> AsyncIterator[Mesh]:
+    await streams.declare(settings)
+    async with AsyncExitStack() as stack:
+        bus = await Bus.connect(settings, "test")
+        stack.push_async_callback(bus.close)
+        yield Mesh(settings, bus, stack)
+
+
+@pytest.fixture
+def play() -> Performance:
+    return Performance()
+
+
+def entries(task: TaskDetail, kind: str) -> list[str | None]:
+    return [h.agent for h in task.history if h.entry == kind and h.ignored is None]
+
+
+async def eventually(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not met():
+            await asyncio.sleep(0.02)
+
+
+class TestDistribution:
+    async def test_a_task_is_done_once_by_who_can(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        await mesh.agent("aria", play.skills("slow"))
+        await mesh.submit("t1", required_skills=["quick"], input={"word": "hello"})
+        task = await mesh.end("t1")
+        assert (task.status, task.assigned_to, task.result["word"]) == ("succeeded", "nexus", "hello")
+        assert play.begun == ["nexus"]
+        assert [h.entry for h in task.history if h.entry != "progress"] == ["submitted", "assigned", "result", "finished"]
+        assert task.scores[0].agent == "nexus"
+        assert task.scores[0].why.skill == 1.0
+
+    async def test_many_tasks_share_the_agents(self, mesh: Mesh, play: Performance) -> None:
+        for name in ("nexus", "aria", "ricardo"):
+            await mesh.agent(name, play.skills("quick"))
+        for n in range(30):
+            await mesh.submit(f"t{n}", required_skills=["quick"])
+        ends = [await mesh.end(f"t{n}") for n in range(30)]
+        assert {e.status for e in ends} == {"succeeded"}
+        assert {len(entries(e, "assigned")) for e in ends} == {1}
+        assert len(play.begun) == 30
+        page = await mesh.bus.ask(subjects.ASK_TASKS, TaskFilter(limit=20, status="succeeded"))
+        rest = await mesh.bus.ask(subjects.ASK_TASKS, TaskFilter(limit=20, before=page.next_before))
+        assert [t.task_id for t in [*page.tasks, *rest.tasks]] == [f"t{n}" for n in reversed(range(30))]
+        assert rest.next_before is None
+
+    async def test_a_skill_nobody_has_is_named(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        await mesh.submit("t1", required_skills=["quick", "juggling"])
+        task = await mesh.end("t1")
+        assert task.error is not None
+        assert (task.status, task.assigned_to, task.error.code) == ("failed", None, "no_such_skill")
+        assert "juggling" in task.error.message
+
+    async def test_a_skill_of_somebody_who_is_gone_is_waited_for(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        aria = await mesh.agent("aria", play.skills("slow"))
+        nobody = await mesh.agent("ricardo", {})
+        await eventually(lambda: {"aria", "nexus"} <= set(nobody.members.roster))
+        await aria.kill()
+        await eventually(lambda: "aria" not in nobody.members.present("tasks"))
+        await mesh.submit("t1", required_skills=["slow"])
+        play.let_go.set()
+        await mesh.agent("aria", play.skills("slow"), "2")
+        assert (await mesh.end("t1")).assigned_to == "aria"
+
+    async def test_an_unknown_task_is_not_found(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        for ident in ("nothing", "no token", "*", ">"):
+            with pytest.raises(Refused) as e:
+                await mesh.ask(ident)
+            assert e.value.problem().status == 404
+
+    async def test_malformed_entries_do_not_stand_in_the_way(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.bus.publish(subjects.TASK_PROGRESS, b"{no json", task="t1", agent="mallory")
+        await mesh.submit("t1", required_skills=["quick"])
+        await mesh.bus.publish(subjects.TASK_PROGRESS, b'{"fence": "many"}', task="t1", agent="mallory")
+        await mesh.agent("nexus", play.skills("quick"))
+        assert (await mesh.end("t1")).status == "succeeded"
+
+
+class TestFailure:
+    async def test_an_agent_that_dies_is_replaced_and_its_late_result_changes_nothing(self, mesh: Mesh, play: Performance) -> None:
+        agents = {name: await mesh.agent(name, play.skills("slow")) for name in ("nexus", "aria")}
+        await mesh.submit("t1", required_skills=["slow"])
+        await eventually(lambda: bool(play.begun))
+        first = play.begun[0]
+        other = "aria" if first == "nexus" else "nexus"
+        await agents[first].kill()
+        await mesh.until("t1", lambda t: t.fence == 2 and t.status == "running")
+        await mesh.bus.publish(subjects.TASK_RESULT, Result(fence=1, output="too late"), task="t1", agent=first)
+        play.let_go.set()
+        task = await mesh.end("t1")
+        assert (task.status, task.assigned_to, task.result["by"]) == ("succeeded", other, other)
+        late = next(h for h in task.history if h.entry == "result" and h.agent == first)
+        assert late.ignored == "old fence 1, current is 2"
+
+    async def test_another_instance_takes_over_what_one_held(self, mesh: Mesh, play: Performance) -> None:
+        one = await mesh.agent("nexus", play.skills("slow"), "1")
+        await mesh.submit("t1", required_skills=["slow"])
+        await eventually(lambda: play.begun == ["nexus"])
+        await mesh.agent("nexus", play.skills("slow"), "2")
+        await one.kill()
+        await eventually(lambda: play.begun == ["nexus", "nexus"])
+        play.let_go.set()
+        assert (await mesh.end("t1")).result["by"] == "nexus"
+
+    async def test_a_skill_that_raises_is_tried_by_the_others_and_fails_in_the_end(self, mesh: Mesh, play: Performance) -> None:
+        for name in ("nexus", "aria"):
+            await mesh.agent(name, play.skills("broken"))
+        await mesh.submit("t1", required_skills=["broken"])
+        task = await mesh.end("t1")
+        assert task.error is not None
+        assert (task.status, task.error.code, task.error.message) == ("failed", "skill_error", "ZeroDivisionError: division by zero")
+        assert len(play.begun) == 3
+        assert set(play.begun[:2]) == {"nexus", "aria"}
+
+    async def test_bad_input_is_named_and_not_tried_again(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        await mesh.submit("t1", required_skills=["quick"], input={"word": 1})
+        task = await mesh.end("t1")
+        assert task.error is not None
+        assert (task.error.code, task.error.retryable, play.begun) == ("bad_input", False, [])
+        assert "$.word" in task.error.message
+
+    async def test_a_cancel_stops_the_work(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("slow"))
+        await mesh.submit("t1", required_skills=["slow"])
+        await eventually(lambda: bool(play.begun))
+        await mesh.bus.publish(subjects.TASK_CANCEL, Cancel(reason="enough"), task="t1", agent="gateway")
+        task = await mesh.end("t1")
+        assert task.error is not None
+        assert (task.status, task.error.message) == ("cancelled", "enough")
+        await eventually(lambda: play.stopped == ["nexus"])
+
+    async def test_a_task_whose_time_is_over_expires_and_stops(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("slow"))
+        await mesh.submit("t1", required_skills=["slow"], timeout_s=1.0)
+        assert (await mesh.end("t1")).status == "expired"
+        await eventually(lambda: play.stopped == play.begun)
+
+    async def test_work_goes_on_after_its_consumer_was_deleted(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        await mesh.submit("t1", required_skills=["quick"])
+        await mesh.end("t1")
+        await mesh.bus.js.delete_consumer(mesh.bus.stream(subjects.MESH), "work-nexus")
+        await mesh.submit("t2", required_skills=["quick"])
+        assert (await mesh.end("t2")).status == "succeeded"
+        assert len(play.begun) == 2
+
+    async def test_no_more_is_worked_on_at_a_time_than_there_is_room_for(self, mesh: Mesh, play: Performance) -> None:
+        nexus = await mesh.agent("nexus", play.skills("slow"))
+        for n in range(5):
+            await mesh.submit(f"t{n}", required_skills=["slow"], priority=n)
+        await eventually(lambda: len(play.begun) >= nexus.tasks.capacity())
+        assert nexus.worker.load() == 1.0
+        assert len(play.begun) <= SETTINGS.task_concurrency
+        play.let_go.set()
+        assert {(await mesh.end(f"t{n}")).status for n in range(5)} == {"succeeded"}
+        assert len(play.begun) == 5
+
+
+class TestComposite:
+    PARTS = (
+        Subtask(id="a", title="A", required_skills=["quick"], input={"word": "one"}),
+        Subtask(id="b", title="B", required_skills=["quick"], depends_on=["a"]),
+    )
+
+    async def test_its_parts_are_done_in_order_and_hand_on_what_they_made(self, mesh: Mesh, play: Performance) -> None:
+        for name in ("nexus", "aria"):
+            await mesh.agent(name, play.skills("quick"))
+        await mesh.submit("whole", subtasks=list(self.PARTS))
+        task = await mesh.end("whole")
+        assert (task.status, task.assigned_to) == ("succeeded", None)
+        assert task.result["a"]["word"] == "one"
+        assert task.result["b"]["knows"]["a"]["word"] == "one"
+        assert len(play.begun) == 2
+
+    async def test_a_part_that_fails_ends_it(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick", "slow"))
+        parts = [Subtask(id="bad", title="Bad", required_skills=["quick"], input={"word": 1}), Subtask(id="long", title="L", required_skills=["slow"])]
+        await mesh.submit("whole", subtasks=parts)
+        task = await mesh.end("whole")
+        assert task.error is not None
+        assert (task.status, task.error.code) == ("failed", "bad_input")
+        assert task.error.message.startswith("subtask bad: ")
+        await eventually(lambda: play.stopped == [a for a in play.begun if a])
+        page = await mesh.bus.ask(subjects.ASK_TASKS, TaskFilter())
+        assert {t.status for t in page.tasks} == {"failed", "cancelled"}
+
+
+class TestByHand:
+    async def test_an_external_agent_takes_a_task_with_bare_json(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        async with external(mesh) as ops:
+            assignment = await ops.assignment({"title": "Deploy it", "required_skills": ["deploy"]})
+            assert (assignment["fence"], assignment["task"]["title"], assignment["skill"]) == (1, "Deploy it", "deploy")
+            await ops.say("progress", {"fence": 1, "fraction": 0.5})
+            assert (await mesh.until("t9", lambda t: t.fraction == 0.5)).status == "running"
+            await ops.say("result", {"fence": 1, "output": {"url": "https://example.org"}})
+            task = await mesh.end("t9")
+        assert (task.status, task.assigned_to, task.result) == ("succeeded", "ops", {"url": "https://example.org"})
+
+    async def test_an_external_agent_that_falls_silent_loses_its_lease(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        async with external(mesh) as ops:
+            await ops.assignment({"title": "Deploy it", "required_skills": ["deploy"]})
+            task = await mesh.until("t9", lambda t: t.fence == 2)
+            await ops.say("result", {"fence": 1, "output": "late"})
+            await mesh.bus.publish(subjects.TASK_PROGRESS, Progress(fence=2), task="t9", agent="ops")
+            await ops.say("result", {"fence": 2, "output": "in time"})
+            task = await mesh.end("t9")
+        assert task.result == "in time"
+
+
+class External:
+    """An agent that knows NATS and JSON, and nothing of ours."""
+
+    def __init__(self, prefix: str, nc: nats.NATS) -> None:
+        self._prefix = prefix
+        self._nc = nc
+
+    async def beat(self) -> None:
+        profile = json.dumps({"role": "site_reliability", "skills": ["deploy"]}).encode()
+        while True:
+            await self._nc.publish(f"$KV.{self._prefix}_presence.ops.1", profile)
+            await asyncio.sleep(0.5)
+
+    async def assignment(self, task: dict[str, Any]) -> Any:
+        sub = await self._nc.subscribe(f"{self._prefix}.log.mesh.task.*.assigned.ops")
+        await self._nc.flush()
+        await self._nc.publish(f"{self._prefix}.mesh.task.t9.submitted", json.dumps(task).encode())
+        return json.loads((await sub.next_msg(timeout=PATIENCE_S)).data)
+
+    async def say(self, what: str, body: dict[str, Any]) -> None:
+        await self._nc.publish(f"{self._prefix}.mesh.task.t9.{what}.ops", json.dumps(body).encode())
+        await self._nc.flush()
+
+
+@asynccontextmanager
+async def external(mesh: Mesh) -> AsyncIterator[External]:
+    nc = await nats.connect(mesh.settings.nats_url)
+    ops = External(mesh.settings.prefix, nc)
+    beat = asyncio.create_task(ops.beat(), name="beat of ops")
+    try:
+        yield ops
+    finally:
+        beat.cancel()
+        await nc.close()
+
+
+class TestRealSkills:
+    @pytest.mark.parametrize(
+        ("skill", "given", "field"),
+        [
+            ("strategic_planning", {"tasks": [{"id": "a", "estimate": 2}, {"id": "b", "estimate": 1, "depends_on": ["a"]}]}, "critical_path"),
+            ("infrastructure_management", {}, "advice"),
+            ("debugging", {"traceback": "KeyError: 'user'"}, "diagnosis"),
+        ],
+    )
+    async def test_they_work_as_tasks(self, mesh: Mesh, skill: str, given: dict[str, Any], field: str) -> None:
+        await mesh.agent("nexus", SKILLS_HERE)
+        await mesh.submit("t1", required_skills=[skill], input=given)
+        task = await mesh.end("t1")
+        assert (task.status, task.error) == ("succeeded", None)
+        assert task.result[field]
+
+    async def test_one_that_needs_a_language_model_says_so(self, mesh: Mesh) -> None:
+        await mesh.agent("nexus", SKILLS_HERE)
+        await mesh.submit("t1", required_skills=["code_generation"])
+        task = await mesh.end("t1")
+        assert task.error is not None
+        assert (task.status, task.error.code, task.error.retryable) == ("failed", "needs_language_model", False)
+
+
+SKILLS_HERE = {n: SKILLS[n] for n in ("strategic_planning", "infrastructure_management", "debugging", "code_generation")}
+Waiting = Callable[[], Awaitable[None]]
