@@ -29,7 +29,7 @@ faults: $(STAMP) ## the tests that kill processes and servers on purpose
 	$(BIN)/pytest -m faults $(ARGS)
 
 bench: $(STAMP) ## measure
-	$(BIN)/pytest -m bench -s $(ARGS)
+	$(BIN)/pytest bench -m bench -s $(ARGS)
 
 docs: $(STAMP) ## make the reference pages in docs/ from the tables in the code
 	$(BIN)/cerebro docs

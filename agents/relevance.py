@@ -13,8 +13,12 @@ from collections import Counter
 
 STEM_LEN_MIN = 3
 """A stem is at least this many characters long; shorter words stay as they are."""
+TEXT_LEN_MAX = 10_000
+"""Characters of a text that are looked at: what it is about is said by then, and no text holds up an agent's loop."""
 STEMS_KEPT_MAX = 50_000
 """Stems that are remembered; the least used are computed again."""
+BAGS_KEPT_MAX = 4_096
+"""Texts whose terms are remembered, as one text is compared with many, again and again."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -41,13 +45,15 @@ SUFFIXES: tuple[tuple[str, str], ...] = (
 
 def fold(text: str) -> str:
     """`text` in lower case and without accents."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
 def terms(text: str) -> list[str]:
-    """The stems of the words of `text` that carry meaning, in their order, repeats included."""
-    return [stem(word) for word in _WORD.findall(fold(text)) if word not in STOP_WORDS]
+    """The stems of the words of `text` that carry meaning, in their order, repeats included; `TEXT_LEN_MAX` characters are read."""
+    return [stem(word) for word in _WORD.findall(fold(text[:TEXT_LEN_MAX])) if word not in STOP_WORDS]
 
 
 @functools.lru_cache(maxsize=STEMS_KEPT_MAX)
@@ -66,7 +72,12 @@ def stem(word: str) -> str:
 
 def similarity(a: str, b: str) -> float:
     """How much `a` and `b` share, 0 (no term, or nothing to compare) … 1 (the same terms in the same proportions)."""
-    return cosine(Counter(terms(a)), Counter(terms(b)))
+    return cosine(_bag(a[:TEXT_LEN_MAX]), _bag(b[:TEXT_LEN_MAX]))
+
+
+@functools.lru_cache(maxsize=BAGS_KEPT_MAX)
+def _bag(text: str) -> Counter[str]:
+    return Counter(terms(text))
 
 
 def cosine(a: Counter[str], b: Counter[str]) -> float:

@@ -78,11 +78,13 @@ def precedents(ident: str, text: str, proposals: Mapping[str, rules.ProposalStat
     return sorted(found, key=lambda p: (-p.similarity, p.proposal_id))[:PRECEDENTS_MAX]
 
 
-def _outcome(ident: str, recalled: Recalled) -> Outcome:
+def _outcome(ident: str, recalled: Recalled) -> Outcome | None:
     """What an episode that names this proposal recorded as its outcome."""
     for hit in recalled.hits:
         if ident in (hit.action_details.get("proposal_id"), hit.action_details.get("proposal")):
             match hit.action_details.get("outcome"):
-                case "success" | "failure" as outcome:
-                    return outcome
+                case "success":
+                    return "success"
+                case "failure":
+                    return "failure"
     return None

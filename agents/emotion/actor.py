@@ -21,6 +21,8 @@ from schemas.members import AskAll, Profile
 
 ANSWER_S = 3.0
 """Longest wait for an agent to say what a stimulus has made of it."""
+HEARD_WITHIN_S = 1.5
+"""How long an agent may be unheard before it counts as absent here: this replica may have begun to listen just now."""
 PENDING_MAX = 1_000
 """Most appraisals that wait; the oldest are given up."""
 OWN_PROPOSALS_MAX = 1_000
@@ -96,6 +98,7 @@ class Emotion:
     # the protocol's shape
 
     def apply(self, entry: Entry) -> None:
+        """Fold what agents say they feel, what this agent has to appraise, and which open proposals are its own."""
         if isinstance(entry.body, Affect):
             self._hear(entry)
             return
@@ -128,6 +131,7 @@ class Emotion:
         _bound(self._pending, PENDING_MAX)
 
     def duties(self, now: datetime) -> Sequence[Duty]:
+        """One at a time: the first state, the oldest appraisal that waits, or a drift worth telling."""
         felt = self._last(self._agent)
         if felt is None:
             return [Duty("affect initial", self._awake)]
@@ -165,7 +169,7 @@ class Emotion:
 
     async def _drift(self, felt: rules.Felt) -> None:
         state = rules.now_felt(felt, self._temperament, datetime.now(UTC))
-        await self._say(rules.named(rules.point(state), "time has passed"), derived("affect drift", self._agent, felt.event_id))
+        await self._say(rules.named(rules.point(state), felt.affect.cause), derived("affect drift", self._agent, felt.event_id))
 
     async def _say(self, affect: Affect, msg_id: str) -> None:
         await self._bus.publish(subjects.AFFECT, affect, msg_id=msg_id, agent=self._agent)
@@ -191,14 +195,14 @@ class Emotion:
 
     def _feeling(self) -> dict[str, rules.Felt]:
         """The members that are present and have said what they feel; of one that has not, nothing is made up."""
-        present = {agent for takes in KINDS for agent in self._members.present(takes)}
+        present = self._members_of(self._members.present)
         return {agent: felt for agent in sorted(present) if (felt := self._last(agent))}
 
     async def _stimulate(self, request: StimulusRequest) -> AffectView:
         """Log the stimulus and wait for what the agent makes of it. An agent that is gone is refused with 409 and not 503:
         it is what the request is about, no part of the mesh that will surely be back.
         """
-        self._require_present(request.agent)
+        await self._require_present(request.agent)
         stimulus = msgspec.convert(msgspec.structs.asdict(request), Stimulus)
         stored = await self._bus.publish(subjects.STIMULUS, stimulus, agent=request.agent)
         answer = partial(self._answer, request.agent, stored)
@@ -207,12 +211,16 @@ class Emotion:
             return felt.view()
         raise TimedOut(f"{request.agent} has not said within {ANSWER_S:g} s what it feels; the stimulus is logged at {stored.seq}")
 
-    def _require_present(self, agent: str) -> None:
-        if any(agent in self._members.present(takes) for takes in KINDS):
+    async def _require_present(self, agent: str) -> None:
+        if await self._until(lambda: agent in self._members_of(self._members.present), HEARD_WITHIN_S):
             return
-        if any(agent in self._members.listed(takes) for takes in KINDS):
+        if agent in self._members_of(self._members.listed):
             raise conflict(f"agent {agent} is gone; it can appraise nothing now")
         raise not_found(f"no agent {agent}")
+
+    @staticmethod
+    def _members_of(which: Callable[[str], dict[str, Profile]]) -> set[str]:
+        return {agent for takes in KINDS for agent in which(takes)}
 
     def _answer(self, agent: str, stored: Stored) -> rules.Felt | None:
         """The state by which `agent` answered a stimulus: under the id derived from it, where the agent derives its ids as

@@ -10,7 +10,7 @@ from typing import Any
 from agents.minds import options
 from agents.minds.case import Case, Outcome
 from agents.minds.reasons import Reason, capped
-from agents.relevance import similarity
+from agents.relevance import TEXT_LEN_MAX, similarity
 from schemas.memory import SearchHit
 
 SUCCESS_WEIGHT = 1.5
@@ -25,8 +25,6 @@ NAMED_FORCE_MAX = 5.0
 """Most log-odds that all named episodes make together."""
 RECALLED_FORCE_MAX = 3.0
 """Most log-odds that all recalled episodes make together."""
-TEXT_LEN_MAX = 10_000
-"""Most characters of an episode that are looked at."""
 TASK_FINISHED = "task.finished"
 """The action type under which memory keeps how a task ended."""
 OUTCOMES: Mapping[str, Outcome] = {"success": "success", "failure": "failure"}
@@ -99,5 +97,5 @@ def _similarities(case: Case) -> dict[str, float]:
     near: dict[str, float] = {}
     for hit in case.similar:
         about = _subject(hit)
-        near[about] = max(near.get(about, 0.0), similarity(case.text, hit.text[:TEXT_LEN_MAX]))
+        near[about] = max(near.get(about, 0.0), similarity(case.text, hit.text))
     return near

@@ -8,7 +8,7 @@ Spanish, not a reader: it counts cue words, turns those that a negation stands b
 import math
 import re
 
-from agents.relevance import fold, stem
+from agents.relevance import TEXT_LEN_MAX, fold, stem
 
 NEGATION_REACH = 3
 """A negation turns the first cue among this many words after it, once: Spanish says "no hubo ninguna caída"."""
@@ -68,7 +68,7 @@ def cue(word: str) -> float:
 
 def clauses(text: str) -> list[list[str]]:
     """The words of each clause of `text`, folded."""
-    return [words for part in CLAUSE.split(fold(text)) if (words := [w.replace("’", "'") for w in _WORD.findall(part)])]
+    return [words for part in CLAUSE.split(fold(text[:TEXT_LEN_MAX])) if (words := [w.replace("’", "'") for w in _WORD.findall(part)])]
 
 
 def stance(text: str) -> float:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.relevance import similarity, stem, terms
+from agents.relevance import TEXT_LEN_MAX, similarity, stem, terms
 
 texts = st.text(max_size=200)
 
@@ -60,3 +60,7 @@ class TestSimilarity:
     @given(texts)
     def test_a_text_is_like_itself_where_it_says_anything(self, text: str) -> None:
         assert similarity(text, text) == pytest.approx(1.0 if terms(text) else 0.0)
+
+    def test_only_the_beginning_of_a_long_text_is_read(self) -> None:
+        start = "word " * (TEXT_LEN_MAX // 5)
+        assert similarity(start, start + "other " * 100_000) == pytest.approx(1.0)

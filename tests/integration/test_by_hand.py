@@ -12,26 +12,28 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 PAGE = Path(__file__).parents[2] / "docs" / "nats-cli.md"
+ANYTHING = "…"
 PATIENCE_S = 20.0
 """Longest wait until a question is answered as the page says: what was published before it takes its way first."""
 
 
 def steps() -> Iterator[tuple[list[str], Any]]:
-    """Each command of the page with the answer that stands under it, or None."""
+    """Each command of the page with the answer that stands under it, or `ANYTHING`."""
     blocks = re.findall(r"```(sh|json)\n(.*?)```", PAGE.read_text(), re.DOTALL)
     for i, (kind, text) in enumerate(blocks):
         if kind == "sh":
             lines = text.strip().splitlines()
             shown = blocks[i + 1][1] if i + 1 < len(blocks) and blocks[i + 1][0] == "json" else None
             for line in lines:
-                yield shlex.split(line)[1:], json.loads(shown) if shown and line == lines[-1] else None
+                yield shlex.split(line)[1:], json.loads(shown) if shown and line == lines[-1] else ANYTHING
 
 
 def fits(shown: Any, real: Any) -> bool:
     """Whether `real` holds all that the page shows; an ellipsis stands for any value."""
-    if shown == "…":
+    if shown == ANYTHING:
         return True
     if isinstance(shown, dict):
         return isinstance(real, dict) and all(k in real and fits(v, real[k]) for k, v in shown.items())
@@ -78,6 +80,7 @@ class Hand:
                 return [s.config.name for s in await self._js.streams_info()]
             case _:
                 raise AssertionError(f"the page uses a command this test does not know: {words}")
+        return None
 
     async def _until_opened(self, subject: str) -> None:
         """The page says to wait for the opening before voting."""
@@ -107,15 +110,20 @@ async def beating(nc: Client) -> AsyncIterator[None]:
 
 
 async def answered_as_shown(hand: Hand, words: list[str], shown: Any) -> Any:
-    real = await hand.run(words)
+    real: Any = None
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not fits(shown, real):
+            while True:
+                try:
+                    real = await hand.run(words)
+                except NotFoundError as e:
+                    real = e
+                else:
+                    if fits(shown, real):
+                        return real
                 await asyncio.sleep(0.1)
-                real = await hand.run(words)
     except TimeoutError:
         raise AssertionError(f"{' '.join(words)}\nthe page shows {shown}\nthe mesh says {real}") from None
-    return real
 
 
 async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[str, Any]) -> None:

@@ -167,11 +167,12 @@ class TestTheMesh:
     async def test_every_replica_and_the_fold_say_the_same(self, bus: Bus, nexus: Running, aria: Running) -> None:
         await stimulate(bus, "nexus", event="threat", intensity=1.0, cause="fire")
         await stimulate(bus, "aria", valence=-1.0, arousal=1.0, intensity=1.0, cause="fire")
-        felt = await mesh_with(bus, "nexus", "aria")
-        assert felt.alignment.task_concurrency_factor < 0.6
-        assert felt.alignment.approval_confidence_min > 0.7
-        for agent in (nexus, aria):
-            await agent.until(lambda agent=agent: agent.emotion.alignment() == felt.alignment)
+        await mesh_with(bus, "nexus", "aria")
+        async with asyncio.timeout(PATIENCE_S):
+            while not ((felt := (await mesh(bus)).alignment) == nexus.emotion.alignment() == aria.emotion.alignment()):
+                await asyncio.sleep(0.05)
+        assert felt.task_concurrency_factor < 0.6
+        assert felt.approval_confidence_min > 0.7
 
     async def test_the_bucket_holds_each_state(self, bus: Bus, nexus: Running) -> None:
         await stimulate(bus, "nexus", valence=-0.8, intensity=1.0, cause="pulled")
@@ -273,6 +274,16 @@ class TestWhatHappensToAnAgent:
         assert (await nexus.feels("load 0.95")).arousal > BUILTIN["nexus"][1]
         await stimulate(bus, "nexus", event="relief", cause="over")
         assert sum("load" in e.body.cause for e in await states(bus, "nexus")) == 1
+
+
+class TestDrift:
+    async def test_an_agent_left_alone_comes_back_to_its_temperament_and_says_so(self, bus: Bus, nexus: Running) -> None:
+        pulled = await stimulate(bus, "nexus", valence=-1.0, arousal=1.0, dominance=-1.0, intensity=1.0, cause="fire")
+        await nexus.until(lambda: nexus.emotion.affect("nexus") and nexus.emotion.affect("nexus").arousal < pulled.arousal)
+        last = (await states(bus, "nexus"))[-1].body
+        assert last.cause == "fire"
+        assert last.valence > pulled.valence
+        assert rules.distance(last, rules.named((-1.0, 1.0, -1.0), "")) > rules.DRIFT_MIN
 
 
 class TestRestart:

@@ -44,7 +44,7 @@ from schemas.memory import (
 
 @pytest.fixture
 def bus_settings(nats_url: str, prefix: str) -> BusSettings:
-    return BusSettings(nats_url=nats_url, prefix=prefix)
+    return BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)  # the server reserves it for each test
 
 
 @pytest.fixture
@@ -101,8 +101,10 @@ async def dead_letters(bus: Bus, count: int) -> list[DeadLetter]:
 
 async def all_ids(dsn: str) -> list[str]:
     connection = await asyncpg.connect(dsn)
-    rows = await connection.fetch("SELECT episode_id FROM memory_system.episodes ORDER BY stream_seq")
-    await connection.close()
+    try:
+        rows = await connection.fetch("SELECT episode_id FROM memory_system.episodes ORDER BY stream_seq")
+    finally:
+        await connection.close()
     return [row["episode_id"] for row in rows]
 
 
