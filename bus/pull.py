@@ -55,6 +55,8 @@ class Pull:
                 async for batch in self._one_consumer(sub, consumer):
                     yield batch
             except (CerebroError, nats.errors.Error, OSError, _EndedError) as e:
+                if self._bus.nc.is_closed:  # for good; nats-py tells a cancelled reader the same
+                    raise Unavailable("the connection was closed") from e
                 log.debug("consumer of %s is made anew: %s", self._stream, e)
                 await asyncio.sleep(RECOVER_PAUSE_S)
             finally:

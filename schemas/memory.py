@@ -123,7 +123,7 @@ class ById(Body, frozen=True, kw_only=True):
 
 
 class SearchRequest(Body, frozen=True, kw_only=True):
-    """`memory.search`, `POST /memory/search`. `as_of`: a time, or a log position as a decimal string or number."""
+    """`memory.search`, `POST /memory/search`. `as_of`: a time, or a log position (a number)."""
 
     query: Annotated[str, Meta(min_length=1, max_length=QUERY_LEN_MAX)]
     mode: Literal["hybrid", "text", "vector"] = "hybrid"

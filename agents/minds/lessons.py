@@ -56,6 +56,7 @@ def _stances(case: Case, known: KnownLesson) -> dict[str | None, float]:
     """The lesson's stance on the proposal, or, where there are several options, on each that it speaks of."""
     ballot = options.ballot(case.proposal.options)
     if ballot.favour is not None:
-        return {None: stance.stance(text(known))}
+        proposal = f"{case.proposal.title} {case.proposal.description}"
+        return {None: stance.stance_towards(text(known), proposal, similarity)}
     words = options.distinct_terms(ballot.candidates)
     return {o: stance.stance_on(text(known), words[o]) or MENTION for o in options.spoken_of(ballot, text(known))}

@@ -7,6 +7,7 @@ Spanish, not a reader: it counts cue words, turns those that a negation stands b
 
 import math
 import re
+from collections.abc import Callable
 
 from agents.relevance import TEXT_LEN_MAX, fold, stem
 
@@ -17,6 +18,10 @@ MILD = 0.5
 
 CLAUSE = re.compile(r"[.;:!?,\n()]+|\b(?:but|although|though|however|yet|pero|aunque|sino)\b")
 """Where one clause ends; no negation reaches over it."""
+REMEDY = re.compile(r"\b(?:fix|remedy|solution|cure|solved by|fixed by|remedio|soluci[oó]n|arreglo)\s*:", re.IGNORECASE)
+"""Where a text goes over from what went wrong to what to do about it."""
+REMEDY_NEARNESS_MIN = 0.1
+"""Below this similarity (0…1) a remedy has nothing to do with the subject."""
 _WORD = re.compile(r"[^\W_]+(?:['’]t\b)?")
 
 _CONTRA = """outage incident downtime crash broke broken break fail failure danger dangerous risky unsafe avoid unstable corrupt
@@ -74,6 +79,21 @@ def clauses(text: str) -> list[list[str]]:
 def stance(text: str) -> float:
     """How well `text` speaks of its subject: −1 (a warning) … 1 (a recommendation); 0 where it says neither."""
     return math.tanh(sum(_clause(words) for words in clauses(text)))
+
+
+def remedy(text: str) -> tuple[str, str]:
+    """`text` in two: what went wrong, and what it says to do about it (empty where it names no remedy)."""
+    parts = REMEDY.split(text, maxsplit=1)
+    return (parts[0], parts[1]) if len(parts) == 2 else (text, "")
+
+
+def stance_towards(text: str, subject: str, nearness: Callable[[str, str], float]) -> float:
+    """How well `text` speaks of doing `subject`. A lesson that names a remedy ("… Fix: …") recommends what is nearer to the
+    remedy than to what went wrong, however ill it speaks of the latter."""
+    wrong, cure = remedy(text)
+    if cure and nearness(cure, subject) >= max(nearness(wrong, subject), REMEDY_NEARNESS_MIN):
+        return math.tanh(1.0 + max(0.0, sum(_clause(words) for words in clauses(cure))))
+    return stance(text)
 
 
 def stance_on(text: str, subject: frozenset[str]) -> float:

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.minds.stance import stance, stance_on
+from agents.minds.stance import stance, stance_on, stance_towards
+from agents.relevance import similarity
 
 
 class TestStance:
@@ -66,3 +67,18 @@ class TestStance:
     @given(st.text(max_size=500))
     def test_it_lies_between_minus_one_and_one_for_any_text(self, text: str) -> None:
         assert -1 <= stance(text) <= 1
+
+
+class TestRemedy:
+    LESSON = "Connection pool exhausted by transactions left open. Fix: end idle transactions by a timeout."
+
+    def test_doing_the_remedy_is_recommended(self) -> None:
+        assert stance_towards(self.LESSON, "Set a timeout that ends idle transactions", similarity) > 0.5
+
+    def test_doing_what_went_wrong_is_not(self) -> None:
+        lesson = "The deploy on Friday failed and broke the login. Fix: deploy on Tuesday."
+        assert stance_towards(lesson, "Deploy the login service on Friday", similarity) < 0
+        assert stance_towards(lesson, "Deploy on Tuesday", similarity) > 0
+
+    def test_a_remedy_for_something_else_changes_nothing(self) -> None:
+        assert stance_towards(self.LESSON, "Buy new chairs", similarity) == stance(self.LESSON)

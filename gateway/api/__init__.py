@@ -1,0 +1,1 @@
+"""The handlers, one file for each part of the API. Each takes a `Call` and gives an `Answer`; its docstring is its documentation."""

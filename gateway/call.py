@@ -1,0 +1,117 @@
+"""What a handler is given, and what it gives back."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+
+from bus.connection import Bus
+from bus.entries import VIA
+from bus.errors import CerebroError, Unavailable
+from bus.ids import derived, uuid7
+from bus.subjects import Subject
+from gateway.metrics import Metrics
+from gateway.settings import GatewaySettings
+from schemas.problem import Problem
+
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+VIA_GATEWAY = {VIA: "gateway"}
+"""The header that says that the gateway published for a caller of its own."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes back: a whole body (`content`), or a stream of `parts`."""
+
+    status: int = 200
+    content: bytes = b""
+    media: str = JSON
+    headers: dict[str, str] = {}
+    parts: AsyncGenerator[bytes, None] | None = None
+
+
+def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    """An answer whose body is the JSON of a reply Struct."""
+    return Answer(status=status, content=msgspec.json.encode(body), headers=headers or {})
+
+
+def problem(error: CerebroError | Problem, headers: dict[str, str] | None = None) -> Answer:
+    """An answer whose body is an RFC 9457 problem document."""
+    document = error if isinstance(error, Problem) else error.problem()
+    headers = dict(headers or {})
+    if document.status == 503:
+        after = error.retry_after_s if isinstance(error, Unavailable) else Unavailable.retry_after_s
+        headers["retry-after"] = str(max(1, round(after)))
+    told = {"type": document.type, **msgspec.to_builtins(document), "detail": document.detail}
+    return Answer(status=document.status, content=msgspec.json.encode(told), media=PROBLEM_JSON, headers=headers)
+
+
+class Ids:
+    """Where a request's new ids come from: time-ordered, or derived from its Idempotency-Key so that a second run makes the same."""
+
+    def __init__(self, seed: str | None = None) -> None:
+        self._seed = seed
+        self._count = 0
+
+    def new(self) -> str:
+        if self._seed is None:
+            return uuid7()
+        self._count += 1
+        return derived("idempotency", self._seed, self._count)
+
+
+class Gate:
+    """The parts that every request shares.
+
+    `bus` is there once NATS has been reached; `closing` is set when the gateway stops; `documents` are the answers that
+    never change, by name.
+    """
+
+    def __init__(self, settings: GatewaySettings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.closing = asyncio.Event()
+        self.started = time.monotonic()
+        self.requests = 0
+        self.streams = 0
+        self.documents: dict[str, Answer] = {}
+        self._bus: Bus | None = None
+
+    @property
+    def bus(self) -> Bus:
+        if self._bus is None:
+            raise Unavailable("NATS is away")
+        return self._bus
+
+    def connect(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def disconnect(self) -> None:
+        if self._bus is not None:
+            await self._bus.close()
+
+
+class Call:
+    """One request, decoded: `body`, `query` and `path` are Structs of its route."""
+
+    def __init__(self, gate: Gate, body: Any, query: Any, path: Any, ids: Ids, headers: dict[str, str]) -> None:
+        self.gate = gate
+        self.body = body
+        self.query = query
+        self.path = path
+        self.ids = ids
+        self.headers = headers
+
+    @property
+    def settings(self) -> GatewaySettings:
+        return self.gate.settings
+
+    @property
+    def bus(self) -> Bus:
+        return self.gate.bus
+
+    async def ask(self, row: Subject, body: Any, timeout_s: float | None = None) -> Any:
+        """Ask an actor within the time of the settings."""
+        return await self.bus.ask(row, body, timeout_s=timeout_s or self.settings.ask_s)

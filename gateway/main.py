@@ -1,0 +1,64 @@
+"""The gateway as an actor: serve HTTP, keep a connection to NATS, count what the log accepts, stop in good order."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import uvicorn
+
+from bus.connection import Bus
+from bus.errors import Unavailable
+from bus.settings import BusSettings
+from gateway.app import application
+from gateway.call import Gate
+from gateway.listener import count_messages
+from gateway.metrics import Metrics
+from gateway.server import bind, server
+from gateway.settings import GatewaySettings
+
+log = logging.getLogger("cerebro.gateway")
+
+CONNECT_PAUSE_S = 0.5
+"""Pause before the first connection to NATS is tried again; later ones are the client's own affair."""
+
+
+async def run(bus: BusSettings, settings: GatewaySettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. `ready` is called once the socket is bound, NATS there or not (then 503s).
+
+    Raises `OSError` when the address is taken.
+    """
+    gate = Gate(settings, Metrics())
+    http = server(application(gate), settings, ready)
+    listening = bind(settings)
+    host, port = listening.getsockname()[:2]
+    log.info("serving on http://%s:%d", host, port)
+    try:
+        async with asyncio.TaskGroup() as group:
+            connection = group.create_task(_connect(bus, gate), name="gateway: NATS")
+            group.create_task(_stop(stop, gate, http), name="gateway: stop")
+            await http.serve([listening])
+            connection.cancel()
+            stop.set()  # a server that ended by itself ends the rest
+    finally:
+        await gate.disconnect()
+
+
+async def _connect(settings: BusSettings, gate: Gate) -> None:
+    """Reach NATS for the first time, however long that takes, and listen to what the log accepts."""
+    while True:
+        try:
+            bus = await Bus.connect(settings, "gateway")
+        except Unavailable as e:
+            log.warning("%s", e)
+            await asyncio.sleep(CONNECT_PAUSE_S)
+        else:
+            gate.connect(bus)
+            await count_messages(bus, gate.metrics)
+            return
+
+
+async def _stop(stop: asyncio.Event, gate: Gate, http: uvicorn.Server) -> None:
+    """On `stop`: end event streams and waits, take no more connections, let requests under way end."""
+    await stop.wait()
+    gate.closing.set()
+    http.should_exit = True

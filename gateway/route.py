@@ -1,0 +1,54 @@
+"""What a route is: its address, what it takes, what it answers, and the handler that does it."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from gateway.call import Answer, Call
+
+
+class Area(StrEnum):
+    """The chapters of the API's documentation."""
+
+    MESH = "neural mesh"
+    MEMORY = "memory"
+    OPERATIONS = "operations"
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the route table. From it the router, the checks, `/openapi.json` and the docs are made.
+
+    `body`, `query` and `path_type` are Structs; `statuses` says what each success means, `problems` which errors
+    there are beside those every route has. `hidden` fields of the body are words between agents, unknown at this door.
+    `raw` is the media type of an answer that is not JSON.
+    """
+
+    method: str
+    path: str
+    area: Area
+    summary: str
+    handler: "Callable[[Call], Awaitable[Answer]]"
+    reply: Any
+    statuses: dict[int, str]
+    body: Any = None
+    query: Any = None
+    path_type: Any = None
+    problems: tuple[int, ...] = ()
+    hidden: tuple[str, ...] = ()
+    ndjson: bool = False
+    batch: bool = False
+    raw: str | None = None
+    example: dict[str, Any] | None = None
+    reply_example: dict[str, Any] | None = None
+
+    @property
+    def doc(self) -> str:
+        """The handler's docstring: what the route does beyond its summary."""
+        return "\n".join(line.strip() for line in (self.handler.__doc__ or "").strip().splitlines())
+
+    @property
+    def name(self) -> str:
+        return self.handler.__name__

@@ -1,0 +1,131 @@
+"""Health, probes, counts and metrics, with stand-ins for the parts whose state they tell."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from bus.subjects import ASK_AGENTS, ASK_TASKS, LESSON, MEMORY_STATS, TASK_ASSIGNED
+from schemas.learning import Lesson
+from schemas.members import AgentsView, AgentView
+from schemas.memory import MemoryStats, PartHealth, QueryTimes
+from schemas.tasks import AssignedTask, Assignment, TaskPage
+from tests.gateway.conftest import Door
+
+PARTS = ("postgresql", "pgvector", "redis", "working_memory", "episodic_memory", "semantic_memory")
+HEALTHY = PartHealth(status="healthy", latency_ms=1.0)
+STATS = MemoryStats(
+    episodes=5, concepts=1, lessons=2, working=0, persisted_seq=9, unembedded=0, db_connections=4, rss_bytes=1000,
+    storage_bytes={"postgresql": 5000, "redis": 600}, parts=dict.fromkeys(PARTS, HEALTHY),
+    queries={"search": QueryTimes(count=3, sum_s=0.5, buckets={"0.01": 1, "0.1": 2, "1": 3})},
+)  # fmt: skip
+AGENT = AgentView(
+    role="r", status="active", specialization=[], skills=[], communication_patterns=[], last_seen="t", instances=1,
+    neural_mesh_version="1", takes=[], load=0,
+)  # fmt: skip
+
+
+def agents(**statuses: Any) -> AgentsView:
+    known = {name: msgspec.structs.replace(AGENT, status=status) for name, status in statuses.items()}
+    return AgentsView(total_connected=len(known), mesh_topology="triangular_consensus", agents=known)
+
+
+THREE = agents(nexus="active", aria="active", ricardo="active")
+
+
+def part(name: str, status: Any) -> MemoryStats:
+    return msgspec.structs.replace(STATS, parts={**STATS.parts, name: PartHealth(status=status, latency_ms=1.0, detail="why")})
+
+
+class TestHealth:
+    async def test_all_there_is_healthy(self, door: Door):
+        await door.stand_in({MEMORY_STATS: STATS, ASK_AGENTS: THREE})
+        response = await door.http.get("/health")
+        told = response.json()
+        assert (response.status_code, told["status"]) == (200, "healthy")
+        assert set(told["components"]) == {"nats", "postgresql", "pgvector", "redis", "agents", "memory_components"}
+        assert set(told["components"]["memory_components"]) == {
+            "working_memory", "episodic_memory", "semantic_memory", "consolidation_engine", "continuity_manager",
+            "integrated_graph_memory", "neural_mesh",
+        }  # fmt: skip
+        assert told["components"]["memory_components"]["consolidation_engine"]["status"] == "disabled"
+        assert all({"status", "latency_ms", "detail"} <= c.keys() for c in told["components"]["agents"].values())
+
+    @pytest.mark.parametrize(("answers", "status", "overall"), [
+        ({MEMORY_STATS: part("redis", "unhealthy"), ASK_AGENTS: THREE}, 200, "degraded"),
+        ({MEMORY_STATS: part("postgresql", "unhealthy"), ASK_AGENTS: THREE}, 503, "unhealthy"),
+        ({MEMORY_STATS: part("pgvector", "degraded"), ASK_AGENTS: THREE}, 200, "degraded"),
+        ({MEMORY_STATS: STATS, ASK_AGENTS: agents(nexus="active", aria="active", ricardo="gone")}, 200, "degraded"),
+        ({MEMORY_STATS: STATS, ASK_AGENTS: agents(nexus="active", aria="active")}, 200, "degraded"),
+        ({MEMORY_STATS: STATS, ASK_AGENTS: agents(nexus="active", aria="suspect", ricardo="active")}, 200, "degraded"),
+        ({MEMORY_STATS: STATS, ASK_AGENTS: agents(nexus="active", aria="active", ricardo="active", ops="gone")}, 200, "healthy"),
+        ({MEMORY_STATS: STATS}, 503, "unhealthy"),
+        ({ASK_AGENTS: THREE}, 503, "unhealthy"),
+        ({}, 503, "unhealthy"),
+    ])  # fmt: skip
+    async def test_what_is_missing_is_told(self, door: Door, answers: dict[Any, Any], status: int, overall: str):
+        if answers:
+            await door.stand_in(answers)
+        response = await door.http.get("/health")
+        assert (response.status_code, response.json()["status"]) == (status, overall)
+
+    async def test_a_part_that_hangs_is_unhealthy_within_its_time(self, door: Door):
+        async def hang(_: Any) -> Any:
+            await door.stop.wait()
+
+        await door.stand_in({MEMORY_STATS: hang, ASK_AGENTS: THREE})
+        told = (await door.http.get("/health")).json()["components"]["postgresql"]
+        assert told["status"] == "unhealthy"
+        assert "within 2 s" in told["detail"]
+
+
+class TestStats:
+    async def test_counts_what_there_is(self, door: Door):
+        await door.stand_in({MEMORY_STATS: STATS, ASK_AGENTS: THREE, ASK_TASKS: TaskPage(tasks=[], next_before=None)})
+        told = (await door.http.get("/stats")).json()
+        assert told["memory"]["episodes"] == 5
+        assert told["agents"] == {"nexus": "active", "aria": "active", "ricardo": "active"}
+        assert told["tasks_under_way"] == {"submitted": 0, "assigned": 0, "running": 0}
+
+    async def test_what_cannot_be_asked_is_null(self, door: Door):
+        told = (await door.http.get("/stats")).json()
+        assert (told["memory"], told["agents"], told["tasks_under_way"]) == (None, None, None)
+
+
+class TestMetrics:
+    async def test_have_the_names_of_the_specification(self, door: Door):
+        await door.stand_in({MEMORY_STATS: STATS, ASK_AGENTS: agents(nexus="active", ops="gone")})
+        await door.http.get("/memory/episodic/some-id")
+        await door.http.get("/nope")
+        text = (await door.http.get("/metrics")).text
+        for line in (
+            'aria_http_requests_total{endpoint="/memory/episodic/{episode_id}",method="GET",status="503"} 1.0',
+            'aria_http_requests_total{endpoint="unmatched",method="GET",status="404"} 1.0',
+            'aria_http_request_duration_seconds_count{endpoint="unmatched",method="GET"} 1.0',
+            'aria_neural_mesh_agent_connected{agent_id="nexus"} 1.0',
+            'aria_neural_mesh_agent_connected{agent_id="ops"} 0.0',
+            "aria_db_connections_active 4.0",
+            'aria_db_query_duration_seconds_bucket{le="0.1",query_type="search"} 2.0',
+            'aria_db_query_duration_seconds_bucket{le="+Inf",query_type="search"} 3.0',
+            'aria_db_query_duration_seconds_sum{query_type="search"} 0.5',
+            'aria_memory_usage_bytes{component="postgresql"} 5000.0',
+            'aria_memory_usage_bytes{component="memory"} 1000.0',
+        ):
+            assert line in text.splitlines()
+
+    async def test_count_what_the_log_accepted(self, door: Door):
+        await door.bus.publish(LESSON, Lesson(topic="t", content="c"), msg_id="once", agent="nexus")
+        await door.bus.publish(LESSON, Lesson(topic="t", content="c"), msg_id="once", agent="nexus")
+        work = Assignment(fence=1, lease_s=1, task=AssignedTask(task_id="t", title="t"))
+        await door.bus.publish(TASK_ASSIGNED, work, task="t", agent="aria")
+        lesson = 'aria_neural_mesh_messages_total{from_agent="nexus",message_type="lesson",to_agent="all"} 1.0'
+        assigned = 'aria_neural_mesh_messages_total{from_agent="mesh",message_type="task.assigned",to_agent="aria"} 1.0'
+        async with asyncio.timeout(5):
+            while not {lesson, assigned} <= set((await door.http.get("/metrics")).text.splitlines()):
+                pass
+
+    async def test_of_parts_that_are_away_are_absent(self, door: Door):
+        text = (await door.http.get("/metrics")).text
+        assert "aria_db_connections_active" not in text
+        assert 'aria_memory_usage_bytes{component="gateway"}' in text
