@@ -1,0 +1,84 @@
+"""The port of embedding: what turns texts into vectors, in a thread; and the space that a database's vectors are of."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol
+
+from pgvector import HalfVector
+
+from memory.database import Database, statement
+
+CLAIM: Final = statement("claim_space")
+NICE: Final = 10
+"""Niceness of the thread that works off the queue: the mesh comes first on a small machine."""
+
+
+class Model(Protocol):
+    """Texts in, unit vectors out, a row each, in their order. May block."""
+
+    model: str
+    dimensions: int
+
+    def embed(self, texts: Sequence[str]) -> Any: ...
+
+
+class SpaceMismatch(Exception):
+    """The vectors in this database are of another model than the settings name; they cannot be compared with each other."""
+
+
+class Embedding:
+    """A model in threads of its own: one for questions, and a nicer one for the queue, so that no question waits behind it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.model = model.model
+        self.dimensions = model.dimensions
+        self._questions = ThreadPoolExecutor(1, thread_name_prefix="embed-question")
+        self._queue = ThreadPoolExecutor(1, thread_name_prefix="embed-queue", initializer=be_nice)
+
+    async def question(self, text: str) -> HalfVector:
+        """The vector of one question."""
+        return (await self._run(self._questions, [text]))[0]
+
+    async def queue(self, texts: Sequence[str]) -> list[HalfVector]:
+        """The vectors of a batch from the queue."""
+        return await self._run(self._queue, texts)
+
+    def close(self) -> None:
+        """Wait for nothing; what is under way is thrown away."""
+        self._questions.shutdown(wait=False, cancel_futures=True)
+        self._queue.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, executor: ThreadPoolExecutor, texts: Sequence[str]) -> list[HalfVector]:
+        rows = await asyncio.get_running_loop().run_in_executor(executor, self._model.embed, texts)
+        return [HalfVector(row) for row in rows]  # asyncpg would take a bare row for one more dimension of an array
+
+
+def be_nice() -> None:
+    """Lower the priority of this thread, where threads have one (Linux)."""
+    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+
+
+async def load(name: str) -> Embedding | None:
+    """The embedding that the settings name; None for `none`. Raises FileNotFoundError where its files are missing."""
+    if name == "none":
+        return None
+    from memory.minilm import MiniLM  # noqa: PLC0415 - numpy and 90 MB of weights, only where they are used
+
+    return Embedding(await asyncio.to_thread(MiniLM))
+
+
+async def claim_space(database: Database, model: str, dimensions: int) -> None:
+    """Record the space, or check that it is the recorded one; then its index exists. Raises `SpaceMismatch`, `Unavailable`."""
+    async with database.transaction() as connection:
+        (known,) = await database.run(connection, CLAIM, model, dimensions)
+        if (known["model"], known["dimensions"]) != (model, dimensions):
+            raise SpaceMismatch(
+                f"the database holds vectors of {known['model']} ({known['dimensions']} dimensions), the settings name {model} "
+                f"({dimensions}): set CEREBRO_MEMORY_EMBEDDING back, or use another database"
+            )
+        await database.run(connection, statement("index_space", dimensions=dimensions))

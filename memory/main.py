@@ -1,0 +1,118 @@
+"""The memory actor: builds its parts once, in order, and runs them until it is told to stop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+from bus.connection import Bus
+from bus.errors import Unavailable
+from bus.settings import BusSettings
+from memory import migrations
+from memory.arrivals import Arrivals
+from memory.cache import Cache
+from memory.database import Database, open_when_there
+from memory.embedder import Embedder
+from memory.embedding import Embedding, claim_space, load
+from memory.persister import Persister
+from memory.questions import Questions
+from memory.search import Search
+from memory.settings import MemorySettings
+from memory.stats import Stats
+from memory.working import WorkingMemory
+
+log = logging.getLogger("cerebro.memory")
+
+NAME: Final = "memory"
+NATS_PAUSE_S: Final = 1.0
+
+
+async def run(bus: BusSettings, settings: MemorySettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Persist the log and answer questions about it until `stop` is set; `ready` is called once, when both can be done.
+
+    Waits for NATS and PostgreSQL as long as it takes, and starts without Redis. Raises what will not pass: a wrong
+    password, a failed migration, `SpaceMismatch`.
+    """
+    acting = asyncio.create_task(_act(bus, settings, ready), name="memory actor")
+    stopping = asyncio.create_task(stop.wait(), name="memory waits for its stop")
+    try:
+        await asyncio.wait({acting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        acting.cancel()
+        stopping.cancel()
+        await asyncio.wait({acting, stopping})
+    if not acting.cancelled():
+        acting.result()
+
+
+async def _act(bus_settings: BusSettings, settings: MemorySettings, ready: Callable[[], None]) -> None:
+    async with AsyncExitStack() as held:
+        database = await open_when_there(settings, migrations.apply)
+        held.push_async_callback(database.close)
+        embedding = await load(settings.embedding)
+        if embedding is not None:
+            held.callback(embedding.close)
+            await claim_space(database, embedding.model, embedding.dimensions)
+        bus = await _connected(bus_settings)
+        held.push_async_callback(bus.close)
+        cache = Cache(settings.redis_url, bus_settings.prefix, settings.redis_timeout_s, settings.redis_retry_s)
+        held.push_async_callback(cache.close)
+        await _serve(bus, settings, database, cache, embedding, ready)
+
+
+async def _connected(settings: BusSettings) -> Bus:
+    """The connection, once the server answers and the log is there (the launcher, or an operator, declares it)."""
+    said = ""
+    while True:
+        bus = None
+        try:
+            bus = await Bus.connect(settings, NAME)
+            await bus.log_incarnation()
+            return bus
+        except Unavailable as e:
+            if str(e) != said:
+                said = str(e)
+                log.warning("waiting for NATS: %s", e)
+        if bus is not None:
+            await bus.close()
+        await asyncio.sleep(NATS_PAUSE_S)
+
+
+async def _serve(
+    bus: Bus, settings: MemorySettings, database: Database, cache: Cache, embedding: Embedding | None, ready: Callable[[], None]
+) -> None:
+    """Wire the parts and run them; ends only by being cancelled or by an error of one of them."""
+    arrivals = Arrivals(database, embeds=embedding is not None, recheck_s=settings.await_recheck_s)
+    embedder = Embedder(database, embedding, arrivals, settings) if embedding is not None else None
+    persister = Persister(bus, database, arrivals, settings, announce=embedder.wake if embedder else _nobody)
+    working = WorkingMemory(database, cache)
+    search = Search(database, cache, embedding, settings)
+    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder)
+    service = questions.service(settings.awaiting_max)
+    await service.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(persister.run(), name="persister")
+            tasks.create_task(cache.keep_trying(), name="cache")
+            tasks.create_task(sweep(working, settings), name="sweeper")
+            if embedder is not None:
+                tasks.create_task(embedder.run(), name="embedder")
+            ready()
+    finally:
+        await service.stop()
+
+
+async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:
+    """Delete expired working memory, for ever."""
+    while True:
+        try:
+            while await working.sweep(settings.sweep_len_max) == settings.sweep_len_max:
+                pass
+        except Unavailable as e:
+            log.debug("the sweeper waits: %s", e)
+        await asyncio.sleep(settings.sweep_every_s)
+
+
+def _nobody() -> None:
+    """Nobody embeds here."""

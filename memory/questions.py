@@ -1,0 +1,135 @@
+"""The questions that memory answers, as the NATS micro service `memory`: each row of the table and what answers it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal
+
+from bus import subjects
+from bus.connection import Bus
+from bus.errors import CerebroError, bad_request, not_found
+from bus.service import Service
+from memory.arrivals import Arrivals
+from memory.concepts import get_concept, list_concepts, put_concept
+from memory.database import RAISED, Database, refused_reason
+from memory.embedder import Embedder
+from memory.episodes import get_episodes, recent_episodes
+from memory.search import CONCEPT_AGENT, Search
+from memory.stats import Stats
+from memory.working import WorkingMemory
+from schemas.memory import (
+    ById,
+    Changed,
+    ConceptFilter,
+    ConceptPage,
+    ConceptRequest,
+    ConceptView,
+    ConceptWithSources,
+    Deleted,
+    EpisodePage,
+    EpisodeView,
+    RecentFilter,
+    WorkingKey,
+    WorkingPut,
+    WorkingView,
+)
+
+SERVICE: Final = "memory"
+
+Handler = Callable[[Any], Awaitable[Any]]
+
+
+class Questions:
+    """One method a question that does more than ask one part; `register` puts them all into a service."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        database: Database,
+        search: Search,
+        working: WorkingMemory,
+        arrivals: Arrivals,
+        stats: Stats,
+        embedder: Embedder | None,
+    ) -> None:
+        self._bus = bus
+        self._database = database
+        self._search = search
+        self._working = working
+        self._arrivals = arrivals
+        self._stats = stats
+        self._embedder = embedder
+
+    def service(self, awaiting_max: int) -> Service:
+        """The service, not started yet. `awaiting_max`: most `memory.await` that wait at a time."""
+        service = Service(self._bus, SERVICE, "Episodes, working and semantic memory, and search over them")
+        for row, handler in self._handlers().items():
+            service.answer(row, refusing(handler))
+        service.answer(subjects.MEMORY_AWAIT, refusing(self._arrivals.wait), concurrency_max=awaiting_max)
+        return service
+
+    def _handlers(self) -> dict[subjects.Subject, Handler]:
+        return {
+            subjects.MEMORY_SEARCH: self._search.find,
+            subjects.MEMORY_RECENT: self.recent,
+            subjects.MEMORY_GET: self.get,
+            subjects.MEMORY_STATS: self._stats.report,
+            subjects.MEMORY_WORKING_PUT: self.put_working,
+            subjects.MEMORY_WORKING_GET: self._working.get,
+            subjects.MEMORY_WORKING_LIST: self._working.list,
+            subjects.MEMORY_WORKING_DELETE: self.delete_working,
+            subjects.MEMORY_SEMANTIC_PUT: self.put_semantic,
+            subjects.MEMORY_SEMANTIC_GET: self.get_semantic,
+            subjects.MEMORY_SEMANTIC_LIST: self.list_semantic,
+        }
+
+    async def recent(self, asked: RecentFilter) -> EpisodePage:
+        return await recent_episodes(self._database, asked)
+
+    async def get(self, asked: ById) -> EpisodeView:
+        found = await get_episodes(self._database, [asked.id])
+        if not found:
+            raise not_found(f"no episode {asked.id}")
+        return found[0]
+
+    async def put_working(self, asked: WorkingPut) -> WorkingView:
+        view = await self._working.put(asked)
+        await self._changed(view.key, "working", view.agent_id)
+        return view
+
+    async def delete_working(self, asked: WorkingKey) -> Deleted:
+        deleted, agent = await self._working.delete(asked)
+        if agent is not None:
+            await self._changed(asked.key, "working", agent)
+        return deleted
+
+    async def put_semantic(self, asked: ConceptRequest) -> ConceptView:
+        view = await put_concept(self._database, asked)
+        if self._embedder is not None:
+            self._embedder.wake()
+        await self._changed(view.concept_id, "concept", CONCEPT_AGENT)
+        return view
+
+    async def get_semantic(self, asked: ById) -> ConceptWithSources:
+        return await get_concept(self._database, asked.id)
+
+    async def list_semantic(self, asked: ConceptFilter) -> ConceptPage:
+        return await list_concepts(self._database, asked)
+
+    async def _changed(self, ident: str, kind: Literal["concept", "working"], agent: str) -> None:
+        try:
+            await self._bus.notify(subjects.CHANGED, Changed(id=ident, kind=kind), agent=agent, kind=kind)
+        except CerebroError:
+            return  # the change is committed; who listens for it hears nothing while NATS is away, and neither does the caller
+
+
+def refusing(handler: Handler) -> Handler:
+    """`handler`, with PostgreSQL's refusals of a value (a NUL, a time out of range) told as what they are: a bad request."""
+
+    async def _handle(asked: Any) -> Any:
+        try:
+            return await handler(asked)
+        except RAISED as e:
+            if (reason := refused_reason(e)) is None:
+                raise
+            raise bad_request(reason) from e
+
+    return _handle

@@ -1,0 +1,74 @@
+"""Settings of the memory actor: every limit it has, with its unit."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the memory actor keeps what it knows, and how much it does at a time."""
+
+    postgres_dsn: str = "postgresql://127.0.0.1:5432/cerebro"
+    """PostgreSQL with pgvector; the truth of all memory but the log."""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    """Redis; a cache, losing it loses no answer. Meshes that share one need different bus prefixes or database numbers."""
+    embedding: Literal["minilm", "none"] = "minilm"
+    """What turns text into vectors: MiniLM in this process (384 dimensions), or nothing (search by text only)."""
+
+    pool_size_min: Count = 5
+    """Connections to PostgreSQL that are always open."""
+    pool_size_max: Count = 20
+    """Most connections to PostgreSQL."""
+    connection_idle_s_max: Positive = 300.0
+    """An idle connection beyond `pool_size_min` is closed after this."""
+    statement_timeout_s: Positive = 10.0
+    """Longest time of one SQL statement; also of the wait for a free connection."""
+    reconnect_pause_s: Positive = 0.5
+    """Pause between two tries to reach PostgreSQL."""
+
+    batch_len_max: Annotated[int, Meta(ge=1, le=1_000)] = 500
+    """Most entries of the log that are committed in one transaction."""
+    batch_bytes_max: Count = 16 * 1024 * 1024
+    """Most bytes of rows in one transaction; one larger row goes alone."""
+    ack_wait_s: Positive = 30.0
+    """The log delivers an entry again that was not committed within this time."""
+    refused_delay_s: Positive = 1.0
+    """An entry that could not be settled is delivered again after this."""
+
+    embed_batch_len_max: Count = 16
+    """Most texts that are embedded at a time; small, so that a question does not wait long behind them."""
+    embed_every_s: Positive = 5.0
+    """How often the queue of unembedded rows is looked at when nothing was announced."""
+
+    redis_timeout_s: Positive = 0.25
+    """Longest wait for one answer of Redis; then it counts as away."""
+    redis_retry_s: Positive = 1.0
+    """How often an absent Redis is tried again; meanwhile no request waits for it."""
+    search_cache_ttl_s: Positive = 1_800.0
+    """How long an answer to a search is kept. It is never stale: its key holds the state of the database."""
+    sweep_every_s: Positive = 30.0
+    """How often expired working memory is deleted; expired items are invisible at once."""
+    sweep_len_max: Count = 1_000
+    """Most expired items deleted by one statement."""
+
+    await_recheck_s: Positive = 1.0
+    """How often a waiting `memory.await` looks into the database itself, in case another process did the work."""
+    awaiting_max: Count = 1_024
+    """Most `memory.await` requests that wait at a time."""
+
+    fusion_k: Positive = 10.0
+    """Constant of reciprocal rank fusion: the larger, the less the first places stand out. 60 hurt on LoCoMo."""
+    fusion_text_weight: Annotated[float, Meta(ge=0)] = 1.0
+    """Weight of the text arm."""
+    fusion_vector_weight: Annotated[float, Meta(ge=0)] = 1.0
+    """Weight of the vector arm."""
+    arm_len_min: Count = 100
+    """Fewest rows each arm hands to the fusion; twice the asked limit where that is more."""
+    exact_len_max: Count = 10_000
+    """Up to this many candidate rows their vectors are compared one by one (exact); beyond, the index finds them."""
+    vector_ef_search: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    """Size of the candidate list of the vector index (`hnsw.ef_search`)."""

@@ -1,0 +1,97 @@
+"""What the memory actor holds and how its parts are: each asked for real, all at the same time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import psutil
+from redis.exceptions import RedisError
+
+from bus.errors import CerebroError
+from memory.cache import Cache
+from memory.database import RAISED, Database, statement
+from memory.positions import PERSISTER, positions
+from schemas.memory import MemoryStats, PartHealth, StatsRequest
+
+COUNT: Final = statement("count_held")
+STORAGE: Final = statement("storage")
+CHECKS: Final = {
+    "postgresql": statement("check_write"),
+    "pgvector": statement("check_pgvector"),
+    "working_memory": statement("check_working"),
+    "episodic_memory": statement("check_episodic"),
+    "semantic_memory": statement("check_semantic"),
+}
+"""The part and the statement that only works where the part does."""
+
+Check = Callable[[], Awaitable[str]]
+
+
+class Stats:
+    """`report` answers `memory.stats`, also while PostgreSQL is away: then the counts are 0 and the parts say why."""
+
+    def __init__(self, database: Database, cache: Cache) -> None:
+        self._database = database
+        self._cache = cache
+        self._process = psutil.Process()
+
+    async def report(self, _asked: StatsRequest) -> MemoryStats:
+        """Counts, sizes, the histogram of every statement, and the health of each part."""
+        counted, parts = await asyncio.gather(self._counted(), self._parts())
+        counts, storage, persisted_seq = counted
+        return MemoryStats(
+            episodes=counts.get("episodes", 0),
+            concepts=counts.get("concepts", 0),
+            lessons=counts.get("lessons", 0),
+            working=counts.get("working", 0),
+            unembedded=counts.get("unembedded", 0),
+            persisted_seq=persisted_seq,
+            db_connections=self._database.connections_in_use,
+            rss_bytes=self._process.memory_info().rss,
+            storage_bytes=storage,
+            parts=parts,
+            queries=dict(self._database.times()),
+        )
+
+    async def _counted(self) -> tuple[dict[str, int], dict[str, int], int]:
+        try:
+            known = {p.consumer: p.stream_seq for p in await positions(self._database)}  # first: the counts hold at least as much
+            counts = await self._database.row(COUNT)
+            storage = {r["name"]: r["bytes"] for r in await self._database.rows(STORAGE)}
+        except CerebroError:  # the parts say what is wrong
+            return {}, {}, 0
+        return dict(counts or {}), storage, known.get(PERSISTER, 0)
+
+    async def _parts(self) -> dict[str, PartHealth]:
+        checks: dict[str, Check] = {name: self._statement_check(name) for name in CHECKS}
+        checks["redis"] = self._ask_redis
+        results = await asyncio.gather(*(_timed(check) for check in checks.values()))
+        parts = dict(zip(checks, results, strict=True))
+        if parts["redis"].status != "healthy":  # a cache that is away slows answers, it changes none
+            parts["redis"] = PartHealth(status="degraded", latency_ms=parts["redis"].latency_ms, detail=parts["redis"].detail)
+        return parts
+
+    def _statement_check(self, part: str) -> Check:
+        async def check() -> str:
+            row = await self._database.row(CHECKS[part])
+            return f"pgvector {row['version']}" if part == "pgvector" and row else ""
+
+        return check
+
+    async def _ask_redis(self) -> str:
+        await self._cache.ping()
+        return "" if self._cache.trusted else "answers, but is not used until it has been emptied"
+
+
+async def _timed(check: Check) -> PartHealth:
+    start = time.perf_counter()
+    try:
+        detail = await check()
+    except (*RAISED, CerebroError, RedisError) as e:
+        return PartHealth(status="unhealthy", latency_ms=_since(start), detail=str(e) or type(e).__name__)
+    return PartHealth(status="healthy", latency_ms=_since(start), detail=detail)
+
+
+def _since(start: float) -> float:
+    return round((time.perf_counter() - start) * 1000, 3)

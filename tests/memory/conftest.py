@@ -1,0 +1,71 @@
+"""A migrated database, and rows for it that look as if the log had brought them."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bus import subjects
+from memory import migrations
+from memory.database import Database
+from memory.episode_row import EpisodeRow, episode_row
+from memory.episodes import insert_episodes
+from memory.positions import PERSISTER, advance
+from memory.settings import MemorySettings
+from schemas.entry import Entry
+from schemas.memory import Action
+
+START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+MakeRow = Callable[..., EpisodeRow]
+Remember = Callable[[Sequence[EpisodeRow]], Any]
+
+
+@pytest.fixture
+def settings(fresh_database: str) -> MemorySettings:
+    return MemorySettings(postgres_dsn=fresh_database, embedding="none", pool_size_min=1, pool_size_max=6)
+
+
+@pytest_asyncio.fixture
+async def database(settings: MemorySettings) -> AsyncIterator[Database]:
+    await migrations.apply(settings.postgres_dsn)
+    opened = Database(settings)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def make_row() -> MakeRow:
+    """The row of an action at place `seq` of the log, a second after the one before."""
+
+    def make(seq: int, text: str = "", *, agent: str = "nexus", event_id: str | None = None, **fields: Any) -> EpisodeRow:
+        fields.setdefault("action_type", "note")
+        fields.setdefault("action_details", {"text": text or f"note {seq}"})
+        entry = Entry(
+            seq=seq,
+            time=START + timedelta(seconds=seq),
+            event_id=event_id or f"event-{seq}",
+            subject=subjects.EPISODE.subject(agent=agent),
+            name=subjects.EPISODE.name,
+            tokens={"agent": agent},
+            body=Action(**fields),
+        )
+        return episode_row(entry)
+
+    return make
+
+
+@pytest.fixture
+def remember(database: Database) -> Remember:
+    """Put rows in as the persister does."""
+
+    async def put(rows: Sequence[EpisodeRow]) -> set[int]:
+        async with database.transaction() as connection:
+            taken = await insert_episodes(database, connection, rows)
+            await advance(database, connection, PERSISTER, rows[-1].stream_seq, len(taken))
+        return taken
+
+    return put

@@ -1,0 +1,177 @@
+"""Each index serves a query that exists: the planner takes it for the very statement and values that the code sends.
+
+Tables hold enough rows that a scan would be dearer; nothing is forbidden to the planner.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pgvector import HalfVector
+
+from memory import embedder, working
+from memory.cache import Cache
+from memory.concepts import get_concept, list_concepts
+from memory.database import Connection, Database, Statement, statement
+from memory.embedding import claim_space
+from memory.episodes import episode_states, get_episodes, recent_episodes
+from memory.search import Search
+from memory.settings import MemorySettings
+from schemas.memory import ConceptFilter, RecentFilter, SearchRequest, WorkingFilter, WorkingKey
+from tests.memory.conftest import START
+
+ROWS = 20_000
+DIMENSIONS = 8
+
+FILL = f"""
+INSERT INTO memory_system.episodes
+    (episode_id, kind, agent_id, timestamp, action_type, action_details, importance_score, tags, subject, stream_seq, recorded_at, content_hash, content, labels)
+SELECT 'event-' || n, 'episode', 'agent-' || n % 100, '2026-01-01Z'::timestamptz + n * interval '1 second', 'type-' || n % 100, '{{}}', 0.5,
+    ARRAY['tag-' || n % 500], 's', n, '2026-01-01Z'::timestamptz + n * interval '1 second', '', 'word' || n % 1000, 'label'
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.episode_embeddings (id, embedding)
+SELECT id, ARRAY(SELECT sin(id * 7.0 + d)::real FROM generate_series(1, {DIMENSIONS}) AS d)::halfvec FROM memory_system.episodes;
+INSERT INTO memory_system.semantic_memory (id, concept, content, knowledge_type, log_position, created_at, embedding)
+SELECT gen_random_uuid(), 'concept' || n, 'word' || n % 1000, 'type-' || n % 100, 0, '2026-01-01Z'::timestamptz + n * interval '1 second',
+    CASE WHEN n > 5 THEN ARRAY[{",".join(["0.1"] * DIMENSIONS)}]::halfvec END
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.working_memory (session_id, agent_id, context_key, context_data, expiry_time)
+SELECT 'session-' || n % 1000, 'agent-' || n % 100, 'key-' || n, '{{}}', now() + (n - 10) * interval '1 minute' FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.unembedded_episodes SELECT 1, id FROM memory_system.episodes;
+"""  # noqa: E501
+
+
+class Explaining(Database):
+    """The database, noting the plan of every statement before it runs."""
+
+    plans: dict[str, set[str]]
+
+    async def run(self, connection: Connection, asked: Statement, *values: Any) -> list[asyncpg.Record]:
+        if "CREATE INDEX" not in asked.sql:
+            plan = await connection.fetch(f"EXPLAIN (COSTS OFF) {asked.sql}", *values)
+            self.plans.setdefault(asked.name, set()).update(row[0] for row in plan)
+        return await super().run(connection, asked, *values)
+
+    def uses(self, name: str, index: str) -> bool:
+        return any(index in line for line in self.plans.get(name, set()))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def explained(postgres_dsn: str, redis_url: str) -> AsyncIterator[Explaining]:
+    """One filled database for all of these tests, and everything asked of it once."""
+    from urllib.parse import urlsplit
+
+    from memory import migrations
+
+    server = await asyncpg.connect(postgres_dsn)
+    await server.execute("CREATE DATABASE test_indexes")
+    dsn = urlsplit(postgres_dsn)._replace(path="/test_indexes").geturl()
+    await migrations.apply(dsn)
+    settings = MemorySettings(postgres_dsn=dsn, redis_url=redis_url, pool_size_min=1, pool_size_max=2, exact_len_max=1_000)
+    database = Explaining(settings)
+    database.plans = {}
+    await database.open()
+    async with database.connection() as connection:
+        await connection.execute(FILL, timeout=100)
+    await claim_space(database, "test", DIMENSIONS)
+    async with database.connection() as connection:
+        await connection.execute("VACUUM ANALYZE", timeout=100)
+    await ask_everything(database, settings)
+    yield database
+    await database.close()
+    await server.execute("DROP DATABASE test_indexes WITH (FORCE)")
+    await server.close()
+
+
+class Constant:
+    """A model whose questions are all alike."""
+
+    model, dimensions = "test", DIMENSIONS
+
+    async def question(self, text: str) -> HalfVector:
+        return HalfVector([0.1] * DIMENSIONS)
+
+
+async def ask_everything(database: Explaining, settings: MemorySettings) -> None:
+    late = START + timedelta(days=1)
+    for asked in (
+        RecentFilter(),
+        RecentFilter(agent_id="agent-7"),
+        RecentFilter(action_type="type-7"),
+        RecentFilter(tag="tag-7"),
+        RecentFilter(agent_id="agent-7", until=late),
+    ):
+        await recent_episodes(database, asked)
+    await get_episodes(database, ["event-5"])
+    await episode_states(database, ["event-5"])
+    cache = Cache("redis://127.0.0.1:1", "", 0.1, 1)
+    search = Search(database, cache, Constant(), settings)  # type: ignore[arg-type] - has what Search asks of it
+    for request in (
+        SearchRequest(query="word7"),
+        SearchRequest(query="word7", agent_id="agent-7"),
+        SearchRequest(query="x", tags=["tag-7"]),
+    ):
+        await search.find(request)
+    await cache.close()
+    page = await list_concepts(database, ConceptFilter(limit=2))
+    await list_concepts(database, ConceptFilter(limit=2, knowledge_type="type-7"))
+    await list_concepts(database, ConceptFilter(limit=2, query="word7"))
+    await get_concept(database, page.concepts[0].concept_id)
+    memory = working.WorkingMemory(database, cache)
+    await memory.get(WorkingKey(session_id="session-100", key="key-100"))
+    await memory.list(WorkingFilter(agent_id="agent-7", limit=5))
+    await memory.list(WorkingFilter(session_id="session-7", limit=5))
+    await memory.sweep(5)
+    await database.rows(embedder.NEXT, 16)
+    await database.rows(embedder.NEXT_CONCEPTS, 16)
+    await database.rows(embedder.PUT, [1], [HalfVector([0.1] * DIMENSIONS)])
+
+
+SERVES = {
+    "episodes_pkey": "next_unembedded",
+    "episodes_episode_id_key": "get_episodes",
+    "episodes_by_time": "recent_episodes",
+    "episodes_by_agent": "recent_episodes",
+    "episodes_by_action": "recent_episodes",
+    "episodes_by_tag": "recent_episodes",
+    "episodes_by_term": "text_arm",
+    "episode_embeddings_pkey": "vector_arm_exact",
+    "episode_embeddings_nearest": "vector_arm_nearest",
+    "unembedded_episodes_pkey": "next_unembedded",
+    "working_memory_session_id_context_key_key": "get_working",
+    "working_memory_by_agent": "list_working",
+    "working_memory_by_expiry": "sweep_working",
+    "semantic_memory_pkey": "get_concept",
+    "semantic_memory_by_time": "list_concepts",
+    "semantic_memory_by_type": "list_concepts",
+    "semantic_memory_by_term": "text_arm",
+    "semantic_memory_unembedded": "next_unembedded_concepts",
+}
+"""Index and a statement that is planned with it."""
+UNIQUE_ONLY = {"alembic_version_pkc", "consumer_position_pkey", "embedding_space_pkey", "working_memory_pkey"}
+"""Keys of tables with a row or a few; and `working_memory.id`, the specification's primary key, that `sweep_working` deletes by."""
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class TestIndexes:
+    @pytest.mark.parametrize(("index", "name"), SERVES.items())
+    async def test_it_serves_its_query(self, explained: Explaining, index: str, name: str) -> None:
+        assert explained.uses(name, index), "\n".join(sorted(explained.plans[name]))
+
+    async def test_no_index_serves_nothing(self, explained: Explaining) -> None:
+        rows = await explained.rows(Statement("test", "SELECT indexname FROM pg_indexes WHERE schemaname = 'memory_system'"))
+        assert {row["indexname"] for row in rows} == {*SERVES, *UNIQUE_ONLY}
+
+    async def test_a_search_by_agent_compares_only_that_agents_vectors(self, explained: Explaining) -> None:
+        assert explained.uses("vector_arm_exact", "episodes_by_agent")
+
+    async def test_a_search_by_tag_reads_only_its_rows(self, explained: Explaining) -> None:
+        assert explained.uses("count_candidates", "episodes_by_tag")
+
+    async def test_every_file_is_a_statement_that_loads(self) -> None:
+        from memory.database import QUERIES
+
+        assert all(statement(path.stem, dimensions=DIMENSIONS).sql.startswith("-- ") for path in QUERIES.glob("*.sql"))
