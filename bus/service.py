@@ -79,9 +79,10 @@ class _Endpoint:
         self._turns = asyncio.Semaphore(concurrency_max)
         self._tasks = tasks
         self._waiting = 0
+        self._waiting_max = max(WAITING_MAX, concurrency_max)
 
     async def accept(self, request: Request) -> None:
-        if self._waiting >= WAITING_MAX:
+        if self._waiting >= self._waiting_max:
             await _reply_problem(request, Unavailable(f"too many {self._row.name} requests at once").problem())
             return
         self._waiting += 1

@@ -16,6 +16,10 @@ NICE: Final = 10
 """Niceness of the thread that works off the queue: the mesh comes first on a small machine."""
 
 
+QUESTIONS_KEPT_MAX: Final = 1_000
+"""Most vectors of questions kept: three agents judge one proposal by the same question."""
+
+
 class Model(Protocol):
     """Texts in, unit vectors out, a row each, in their order. May block."""
 
@@ -36,12 +40,19 @@ class Embedding:
         self._model = model
         self.model = model.model
         self.dimensions = model.dimensions
+        self._asked: dict[str, asyncio.Future[list[HalfVector]]] = {}
         self._questions = ThreadPoolExecutor(1, thread_name_prefix="embed-question")
         self._queue = ThreadPoolExecutor(1, thread_name_prefix="embed-queue", initializer=be_nice)
 
     async def question(self, text: str) -> HalfVector:
-        """The vector of one question."""
-        return (await self._run(self._questions, [text]))[0]
+        """The vector of one question; whoever asks the same meanwhile or soon after shares it."""
+        asked = self._asked.pop(text, None)
+        if asked is None or asked.cancelled() or (asked.done() and asked.exception()):
+            asked = asyncio.ensure_future(self._run(self._questions, [text]))
+        self._asked[text] = asked
+        if len(self._asked) > QUESTIONS_KEPT_MAX:
+            del self._asked[next(iter(self._asked))]
+        return (await asyncio.shield(asked))[0]
 
     async def queue(self, texts: Sequence[str]) -> list[HalfVector]:
         """The vectors of a batch from the queue."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from bus import subjects
-from memory.importance import importance
+from memory.importance import ECHOES, importance
 from memory.indexed_text import content, labels
 from schemas.entry import Entry
 from schemas.learning import Lesson
@@ -48,7 +48,8 @@ class EpisodeRow(msgspec.Struct, frozen=True, kw_only=True):
     content_hash: bytes
     content: str
     labels: str
-    urgency: int
+    urgency: int | None
+    """When it gets its vector; None: never."""
 
     @property
     def size_bytes(self) -> int:
@@ -92,10 +93,16 @@ def _row(entry: Entry, action: Action, body: dict[str, Any]) -> EpisodeRow:
         stream_seq=entry.seq,
         recorded_at=entry.time,
         content_hash=content_hash(entry.subject, body),
-        content=shown,
+        content="" if entry.name in ECHOES else shown,
         labels=labels(action.action_type, action.tags),
-        urgency=URGENT if entry.name in {subjects.EPISODE.name, subjects.LESSON.name} else IN_TURN,
+        urgency=_urgency(entry),
     )
+
+
+def _urgency(entry: Entry) -> int | None:
+    if entry.name in ECHOES:
+        return None
+    return URGENT if entry.name in {subjects.EPISODE.name, subjects.LESSON.name} else IN_TURN
 
 
 def content_hash(subject: str, body: Any) -> bytes:

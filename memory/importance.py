@@ -31,6 +31,22 @@ IMPORTANCE: Final = {
     subjects.INTEGRATED.name: 0.1,
 }
 
+ECHOES: Final = frozenset(
+    row.name
+    for row in (
+        subjects.OPENED,
+        subjects.DECISION,
+        subjects.DEADLINE,
+        subjects.TASK_ASSIGNED,
+        subjects.TASK_FINISHED,
+        subjects.MEMBER,
+        subjects.INTEGRATED,
+        subjects.AFFECT,
+    )
+)
+"""Events that say in words only what another event says already (an opening repeats its proposal, an assignment its task).
+They are remembered and found by their type, but their words and vectors would only stand in the way of the first."""
+
 
 def importance(name: str) -> float:
     """The importance of an event of the row called `name`."""

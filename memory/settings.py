@@ -36,8 +36,6 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Most bytes of rows in one transaction; one larger row goes alone."""
     ack_wait_s: Positive = 30.0
     """The log delivers an entry again that was not committed within this time."""
-    refused_delay_s: Positive = 1.0
-    """An entry that could not be settled is delivered again after this."""
 
     embed_batch_len_max: Count = 16
     """Most texts that are embedded at a time; small, so that a question does not wait long behind them."""

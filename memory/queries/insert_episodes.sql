@@ -28,5 +28,6 @@ queued AS (
     SELECT asked.urgency, taken.id
     FROM taken
     JOIN asked USING (episode_id, stream_seq)
+    WHERE asked.urgency IS NOT NULL
 )
 SELECT episode_id, stream_seq FROM taken

@@ -61,9 +61,7 @@ class TestSubtasks:
     def test_one_that_fails_ends_it_with_its_error(self) -> None:
         bad = ended("b", Finished(status="failed", agent="aria", error=TaskError(code="skill_error", message="oh")))
         verdict = graph.due(parent(), {"a": done("a"), "b": bad}, at(40))
-        assert verdict == Finish(
-            Finished(status="failed", agent="aria", error=TaskError(code="skill_error", message="subtask b: oh"))
-        )
+        assert verdict == Finish(Finished(status="failed", agent="aria", error=TaskError(code="skill_error", message="subtask b: oh")))
 
     def test_its_own_time_to_live_ends_it(self) -> None:
         verdict = graph.due(parent(), {"a": done("a")}, at(100))

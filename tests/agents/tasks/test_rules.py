@@ -70,11 +70,16 @@ class TestLease:
         s = told()
         s.assigned("nexus", 1)
         state = s.assigned("aria", 2)
-        assert (state.losses, state.tried) == (1, {"nexus"})
+        assert (state.losses, state.tried) == (1, frozenset({"nexus"}))
+
+    def test_whoever_is_losing_it_comes_last_for_the_next(self) -> None:
+        s = told()
+        assert s.assigned("nexus", 1).avoided == frozenset({"nexus"})
 
     def test_leases_lost_again_and_again_end_it(self) -> None:
         s = told(timeout_s=10_000)
-        for fence in range(1, LOST_MAX + 1):
+        state = s.assigned("nexus", 1)
+        for fence in range(2, LOST_MAX + 1):
             state = s.assigned("nexus", fence)
         verdict = rules.due(state, at(9_000), everyone_lives)
         assert isinstance(verdict, Finish)
@@ -125,7 +130,7 @@ class TestOutcome:
         s.assigned("nexus", 1)
         state = s.failure("nexus", 1)
         assert rules.due(state, at(3), everyone_lives) == Assign(2)
-        assert (state.tried, state.agent) == ({"nexus"}, None)
+        assert (state.tried, state.agent) == (frozenset({"nexus"}), None)
 
     def test_a_failure_for_good_ends_it(self) -> None:
         s = told()
@@ -138,7 +143,9 @@ class TestOutcome:
         s = told()
         for fence in range(1, ATTEMPTS_MAX + 1):
             s.assigned("nexus", fence)
-            state = s.failure("nexus", fence)
+            s.failure("nexus", fence)
+        state = s.state
+        assert state is not None
         assert state.outcome is not None
         assert state.outcome.status == "failed"
 
@@ -191,7 +198,7 @@ class TestHistory:
 
     def test_it_is_bounded_and_keeps_the_first_and_the_newest(self) -> None:
         s = told(timeout_s=10_000)
-        s.assigned("nexus", 1)
+        state = s.assigned("nexus", 1)
         for _ in range(2 * HISTORY_LEN_MAX):
             state = s.progress("nexus", 1)
         assert len(state.history) == HISTORY_LEN_MAX
