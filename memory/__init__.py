@@ -9,3 +9,10 @@ The log (JetStream) is the truth; what stands here is its projection, and workin
 Pure, without I/O: `indexed_text`, `importance`, `episode_row`, `cursor`, `fusion`.
 SQL: one statement a file in `queries/`, each called by one function beside the thing it is about.
 """
+
+import os
+
+# One thread for each matrix product: the embedder's queue and a question each have a thread of their own, and OpenBLAS lets
+# only one of them use its pool at a time, so that a question would wait behind the (nicer) queue for up to half a second.
+# Must be said before numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,64 @@
+"""What a skill is: a name that tasks require, what goes in and comes out, and what performs it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from agents.learning.actor import RelevantLesson
+from agents.recall import Recall
+from bus import subjects
+from bus.connection import Bus
+
+Lessons = Callable[[str, str | None, int], list[RelevantLesson]]
+"""The lessons this agent holds that bear on a text, given a domain or None, at most so many, nearest first."""
+
+
+class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a skill may use: the agent's name, the bus, memory, its lessons, the names of the agents that come with the
+    project, and the time its work began. `task_id` is the task that it works on.
+    """
+
+    agent: str
+    task_id: str
+    bus: Bus
+    recall: Recall
+    lessons: Lessons
+    builtin: frozenset[str]
+    now: datetime
+
+
+REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
+"""What is remembered of a task that only repeats its submission or its result."""
+
+
+def is_echo(action_type: str, details: dict[str, Any], task_id: str) -> bool:
+    """Whether an episode only tells of the task that is being worked on, or repeats what another one says."""
+    ours = action_type == subjects.TASK_SUBMITTED.name and details.get("task") == task_id
+    return ours or action_type in REPEATS
+
+
+class SkillError(Exception):
+    """The work could not be done: a stable code, a sentence, and whether another try may help."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+
+
+def bad_input(message: str, path: str) -> SkillError:
+    """The input is of the right types, but makes no sense; `path` as in `$.tasks[1].depends_on`."""
+    return SkillError("bad_input", f"{message} - at `{path}`")
+
+
+class Skill(msgspec.Struct, frozen=True, kw_only=True):
+    """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`."""
+
+    name: str
+    description: str
+    input: Any
+    output: Any
+    run: Callable[[SkillContext, Any], Awaitable[Any]]
+    needs_language_model: bool = False

@@ -1,0 +1,258 @@
+"""The hands of task distribution: assigns, finishes, submits subtasks, answers what has become of a task."""
+
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from msgspec.structs import replace
+
+from agents import paging
+from agents.emotion.actor import Emotion
+from agents.learning.actor import Learning
+from agents.members.actor import Members
+from agents.profiles import AgentProfile
+from agents.protocol import Duty, Question
+from agents.recall import Recall
+from agents.relevance import similarity
+from agents.settings import AgentSettings
+from agents.tasks import graph, matching, rules
+from agents.tasks.book import Book
+from agents.tasks.matching import Candidate, Choice, Weights
+from agents.tasks.rules import TaskState
+from agents.tasks.views import detail, view
+from bus import subjects
+from bus.connection import Bus, Outgoing
+from bus.errors import Conflict, TooLarge, not_found
+from bus.ids import derived
+from bus.log import entries
+from schemas.entry import Entry, Malformed
+from schemas.members import Ask, Profile
+from schemas.tasks import AssignedTask, Assignment, Finished, Submission, TaskDetail, TaskFilter, TaskPage
+
+SHOWN_WITHIN_S = 2.0
+"""How long an agent stays booked for a task that was assigned, until the fold shows it."""
+NOBODY = "-"
+"""Stands for an agent that nobody has ever heard: it is `alive` only while we have not listened for long enough."""
+
+
+class Tasks:
+    """Task distribution in one agent. `load()` is what it says of itself in the presence bucket."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        agent: str,
+        instance: str,
+        profile: AgentProfile,
+        members: Members,
+        emotion: Emotion,
+        learning: Learning,
+        recall: Recall,
+        settings: AgentSettings,
+        until: Callable[[Callable[[], bool], float], Awaitable[bool]],
+    ) -> None:
+        self.bus = bus
+        self.agent = agent
+        self.instance = instance
+        self.profile = profile
+        self.members = members
+        self.emotion = emotion
+        self.learning = learning
+        self.recall = recall
+        self.settings = settings
+        self.until = until
+        self.book = Book(settings.ended_kept_max)
+        self.load: Callable[[], float] = lambda: 0.0
+        self._booked: Counter[str] = Counter()
+        self._weights = Weights(**{name: getattr(settings, f"weight_{name}") for name in Weights.__struct_fields__})
+
+    def capacity(self) -> int:
+        """Most tasks one instance works on at a time now: the setting, lowered by the mesh's affect, at least 1."""
+        return max(1, math.floor(self.settings.task_concurrency * self.emotion.alignment().task_concurrency_factor))
+
+    def holds(self, task_id: str, fence: int) -> bool:
+        """Whether this agent has the task under this fence and may still bring it to its end."""
+        state = self.book.open.get(task_id)
+        return state is not None and state.held and state.fence == fence and state.agent == self.agent
+
+    # the protocol's shape
+
+    def apply(self, entry: Entry) -> None:
+        self.book.apply(entry)
+
+    def duties(self, now: datetime) -> Sequence[Duty]:
+        return list(self._due(now))
+
+    def questions(self) -> Sequence[Question]:
+        return [(subjects.ASK_TASK, self._task), (subjects.ASK_TASKS, self._list)]
+
+    # duties
+
+    def _due(self, now: datetime) -> Iterator[Duty]:
+        waiting = []
+        for state in self.book.open.values():
+            match self._step(state, now):
+                case rules.Finish(end):
+                    yield Duty(f"finish task {state.task_id} {state.last_seq}", partial(self._finish, state, end), shared=True)
+                case graph.Start(children):
+                    for ident, child in children.items():
+                        yield Duty(f"submit subtask {ident}", partial(self._submit, ident, child), shared=True)
+                case rules.Assign():
+                    waiting.append(state)
+        if waiting:
+            yield from self._assignments(sorted(waiting, key=lambda s: (-s.task.priority, s.submitted_seq)))
+
+    def _step(self, state: TaskState, now: datetime) -> rules.Assign | rules.Finish | graph.Start | None:
+        if state.composite:
+            return graph.due(state, self.book.children(state), now)
+        return graph.orphaned(self.book.parent(state)) or rules.due(state, now, self._alive)
+
+    def _alive(self, agent: str, instance: str | None) -> bool:
+        """Whether it is there; as long as we have not listened for long enough, everyone is."""
+        if instance is not None:
+            return self.members.alive(agent, instance)
+        return agent in self.members.present("tasks") or self.members.alive(agent, NOBODY)
+
+    def _assignments(self, waiting: Sequence[TaskState]) -> Iterator[Duty]:
+        """The most urgent first, as long as there is room for them."""
+        candidates = self._candidates() if self._hears_everyone() else []
+        room = sum(c.capacity - c.open_tasks for c in candidates)
+        listed = None if self.members.alive(NOBODY, NOBODY) else self.members.listed("tasks")
+        for state in waiting:
+            if room > 0 and any(matching.eligible(state.task, c) for c in candidates):
+                room -= 1
+                key = f"assign task {state.task_id} {state.fence + 1} {state.failures}"
+                yield Duty(key, partial(self._assign, state.task_id), shared=True)
+            elif error := listed and matching.impossible(state.task, listed):
+                end = Finished(status="failed", error=error)
+                yield Duty(f"refuse task {state.task_id}", partial(self._finish, state, end), shared=True)
+
+    def _hears_everyone(self) -> bool:
+        """False for a moment after the start, while agents that the log says are there have not been heard yet."""
+        there = self.members.present("tasks")
+        unheard = [a for a, k in self.members.roster.items() if k.instances and "tasks" in k.profile.takes and a not in there]
+        return not unheard or not self.members.alive(NOBODY, NOBODY)
+
+    def _candidates(self) -> list[Candidate]:
+        present: Mapping[str, Profile] = self.members.present("tasks")
+        holding, each = self.book.open_by_agent() + self._booked, self.capacity()
+        return [
+            Candidate(
+                agent=agent,
+                profile=profile,
+                open_tasks=min(holding[agent], each * self._instances(agent)),
+                capacity=each * self._instances(agent),
+                affect=self.emotion.affect(agent),
+                tallies=self.book.tallies.get(agent, {}),
+            )
+            for agent, profile in present.items()
+        ]
+
+    def _instances(self, agent: str) -> int:
+        known = self.members.roster.get(agent)
+        return max(1, len(known.instances) if known else 1)
+
+    async def _assign(self, task_id: str) -> None:
+        state = self.book.open.get(task_id)
+        if state is None or not isinstance(self._step(state, datetime.now(UTC)), rules.Assign):
+            return
+        choice = matching.choose(state.task, self._candidates(), state.avoided, self._weights, similarity)
+        if choice is None:
+            return
+        self._booked[choice.agent] += 1
+        try:
+            await self._publish_assignment(state, choice)
+            await self.until(lambda: self._shows(task_id, state.fence + 1), SHOWN_WITHIN_S)
+        finally:
+            self._booked[choice.agent] -= 1
+
+    def _shows(self, task_id: str, fence: int) -> bool:
+        state = self.book.open.get(task_id)
+        return state is None or state.fence >= fence
+
+    async def _publish_assignment(self, state: TaskState, choice: Choice) -> None:
+        body = Assignment(
+            fence=state.fence + 1,
+            lease_s=self.settings.lease_s,
+            task=AssignedTask(**rules.defaults_filled(state), task_id=state.task_id),
+            skill=choice.skill,
+            scores=choice.scores,
+        )
+        tokens = {"task": state.task_id, "agent": choice.agent}
+        msg_id = derived(state.task_id, body.fence, "assigned")
+        try:
+            await self._write(state, Outgoing(row=subjects.TASK_ASSIGNED, body=body, tokens=tokens, msg_id=msg_id))
+        except TooLarge:
+            await self._finish(state, rules.failed("too_large", "the task is too large to be assigned: it must fit one message"))
+
+    async def _finish(self, state: TaskState, end: Finished) -> None:
+        out = Outgoing(row=subjects.TASK_FINISHED, body=end, tokens={"task": state.task_id}, msg_id=derived(state.task_id, "finished"))
+        try:
+            await self._write(state, out)
+        except TooLarge:
+            await self._finish(state, rules.failed("too_large", "the output is larger than one message may be", agent=end.agent))
+
+    async def _submit(self, task_id: str, child: Submission) -> None:
+        out = Outgoing(row=subjects.TASK_SUBMITTED, body=child, tokens={"task": task_id}, msg_id=derived(task_id, "submitted"))
+        try:
+            await self._put_if(out, task_id, 0)
+        except Conflict:
+            known = await entries(self.bus, [_aggregate(task_id)])
+            if known and not any(isinstance(e, Entry) and isinstance(e.body, Submission) for e in known):
+                await self._put_if(out, task_id, known[-1].seq)
+        except TooLarge:
+            parent = self.book.open.get(child.parent or NOBODY)
+            if parent is not None:
+                await self._finish(parent, rules.failed("too_large", f"the input of {child.title} is larger than one message may be"))
+
+    async def _write(self, state: TaskState, out: Outgoing) -> None:
+        """Compare-and-set over everything about the task. Malformed entries, which no fold sees, do not stand in the way.
+
+        Raises `Conflict` where the log holds something that this fold has not read: then the next look decides anew.
+        """
+        try:
+            await self._put_if(out, state.task_id, state.last_seq)
+        except Conflict:
+            unread = await entries(self.bus, [_aggregate(state.task_id)], after_seq=state.last_seq)
+            if not unread or not all(isinstance(e, Malformed) for e in unread):
+                raise
+            await self._put_if(out, state.task_id, unread[-1].seq)
+
+    async def _put_if(self, out: Outgoing, task_id: str, last_seq: int) -> None:
+        await self.bus.put(replace(out, expect_last_seq=last_seq, expect_subject=_aggregate(task_id)))
+
+    # questions
+
+    async def _task(self, ask: Ask) -> TaskDetail:
+        if self.book.get(ask.id) is None:
+            logged = await self._from_log(ask.id)
+            if logged.finished is not None:
+                return detail(logged)
+            await self.until(lambda: self.book.get(ask.id) is not None, SHOWN_WITHIN_S)
+        if ask.wait_s:
+            await self.until(lambda: ask.id not in self.book.open, ask.wait_s)
+        return detail(self.book.get(ask.id) or await self._from_log(ask.id))
+
+    async def _from_log(self, task_id: str) -> TaskState:
+        """A task that is not in the fold (any more, or yet), folded from its own entries. Raises `Refused` (404)."""
+        state: TaskState | None = None
+        if subjects.find(subjects.TASK_FINISHED.subject(task=task_id)):
+            for entry in await entries(self.bus, [_aggregate(task_id)]):
+                if isinstance(entry, Entry):
+                    state = rules.apply(state, entry)
+        if state is None:
+            raise not_found(f"no task {task_id}")
+        return state
+
+    async def _list(self, which: TaskFilter) -> TaskPage:
+        newest_first = (
+            (s.submitted_seq, s) for s in self.book.newest_first() if which.status in {None, s.status} and which.agent in {None, s.agent}
+        )
+        found, before = paging.page(newest_first, which.before, which.limit)
+        return TaskPage(tasks=[view(s) for s in found], next_before=before)
+
+
+def _aggregate(task_id: str) -> str:
+    return subjects.aggregate(subjects.TASK_SUBMITTED, task=task_id)

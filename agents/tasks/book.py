@@ -1,0 +1,86 @@
+"""The book of tasks: every open task and the latest ended ones, folded from the log; who is good at what."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+from msgspec.structs import replace
+
+from agents.tasks import graph, rules
+from agents.tasks.matching import Tally
+from agents.tasks.rules import TaskState
+from schemas.entry import Entry
+from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Submission
+
+ABOUT_TASKS = (Submission, Assignment, Progress, InputAnswer, Result, Failure, Cancel, Finished)
+
+
+class Book:
+    """What an agent knows of all tasks. `ended_kept_max`: most ended ones; older ones stand in the log only."""
+
+    def __init__(self, ended_kept_max: int) -> None:
+        self._ended_kept_max = ended_kept_max
+        self.position = 0
+        self.open: dict[str, TaskState] = {}
+        self.ended: dict[str, TaskState] = {}
+        self.tallies: dict[str, dict[str, Tally]] = {}
+
+    def apply(self, entry: Entry) -> None:
+        """Fold one entry of the log."""
+        self.position = entry.seq
+        if isinstance(entry.body, ABOUT_TASKS):
+            self._task(entry)
+
+    def _task(self, entry: Entry) -> None:
+        before = self.get(entry.tokens["task"])
+        after = rules.apply(before, entry)
+        if after is None or after is before:
+            return
+        self._put(after)
+        if earned := rules.credit(before, after):
+            known = self.tallies.setdefault(earned.agent, {})
+            known[earned.skill] = known.get(earned.skill, Tally()).counted(success=earned.success)
+        if before is None:
+            self._child_began(after)
+
+    def _put(self, state: TaskState) -> None:
+        if state.finished is None:
+            self.open[state.task_id] = state
+            return
+        self.open.pop(state.task_id, None)
+        self.ended[state.task_id] = state
+        for ident in list(islice(self.ended, max(0, len(self.ended) - self._ended_kept_max))):
+            self._drop(ident)
+
+    def _drop(self, task_id: str) -> None:
+        """Forget an ended task, but for a subtask that its open parent still waits for: it is put off."""
+        state = self.ended.pop(task_id)
+        parent = self.parent(state)
+        if parent is not None and parent.finished is None:
+            self.ended[task_id] = state
+
+    def _child_began(self, child: TaskState) -> None:
+        parent = self.parent(child)
+        if parent is not None and parent.status == "submitted":
+            self.open[parent.task_id] = replace(parent, status="running")
+
+    def get(self, task_id: str) -> TaskState | None:
+        return self.open.get(task_id) or self.ended.get(task_id)
+
+    def parent(self, child: TaskState) -> TaskState | None:
+        """The composite task whose subtask this is, if it is one and is still known."""
+        parent = self.get(child.task.parent) if child.task.parent else None
+        return parent if parent is not None and graph.is_child(child.task_id, parent) else None
+
+    def children(self, parent: TaskState) -> dict[str, TaskState]:
+        """The subtasks submitted so far, by subtask id."""
+        found = {sub.id: self.get(graph.child_id(parent.task_id, sub.id)) for sub in parent.task.subtasks}
+        return {sub: state for sub, state in found.items() if state is not None}
+
+    def open_by_agent(self) -> Counter[str]:
+        """How many tasks each agent holds now."""
+        return Counter(s.agent for s in self.open.values() if s.held and s.agent)
+
+    def newest_first(self) -> Iterator[TaskState]:
+        """All that are kept, by the entry of their submission."""
+        yield from sorted([*self.open.values(), *self.ended.values()], key=lambda s: -s.submitted_seq)

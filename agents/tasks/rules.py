@@ -1,0 +1,286 @@
+"""The law of one task: its state is a fold of its entries, and what is due follows from state and time alone."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from schemas.entry import Entry
+from schemas.tasks import (
+    Assignment,
+    Cancel,
+    Failure,
+    Finished,
+    HistoryEntry,
+    Progress,
+    Result,
+    Score,
+    Submission,
+    TaskError,
+    TaskStatus,
+)
+from schemas.words import rfc3339
+
+HISTORY_LEN_MAX = 200
+"""Most entries kept about one task: the first, and the newest after it."""
+ATTEMPTS_MAX = 3
+"""Most failures of one task before it has failed for good."""
+LOST_MAX = 10
+"""Most leases of one task that may end in silence before it has failed for good."""
+
+
+class TaskState(msgspec.Struct, frozen=True, kw_only=True):
+    """One task as the log says. `outcome` is how it must be finished, from the entry that made it so on."""
+
+    task_id: str
+    task: Submission
+    submitted_seq: int
+    submitted_at: datetime
+    last_seq: int
+    history: tuple[HistoryEntry, ...]
+    status: TaskStatus = "submitted"
+    agent: str | None = None
+    instance: str | None = None
+    skill: str | None = None
+    fence: int = 0
+    lease_s: float = 0.0
+    lease_until: datetime | None = None
+    scores: tuple[Score, ...] = ()
+    fraction: float | None = None
+    failures: int = 0
+    losses: int = 0
+    tried: frozenset[str] = frozenset()
+    error: TaskError | None = None
+    outcome: Finished | None = None
+    finished: Finished | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody has it and may still bring it to its end."""
+        return self.status in {"assigned", "running"} and self.outcome is None and not self.composite
+
+    @property
+    def avoided(self) -> frozenset[str]:
+        """Who should not have it next if others can: who failed or lost it, whoever is losing it now included."""
+        return self.tried | {self.agent} if self.held and self.agent else self.tried
+
+    @property
+    def composite(self) -> bool:
+        return bool(self.task.subtasks)
+
+    @property
+    def deadline(self) -> datetime:
+        return self.submitted_at + timedelta(seconds=self.task.timeout_s)
+
+
+def apply(state: TaskState | None, entry: Entry) -> TaskState | None:
+    """Fold one entry about this task. Entries before the first submission, and ones folded already, change nothing."""
+    if state is None:
+        return _submitted(entry) if isinstance(entry.body, Submission) else None
+    if entry.seq <= state.last_seq:
+        return state
+    ignored = why_ignored(state, entry)
+    after = state if ignored else _folded(state, entry)
+    return replace(after, last_seq=entry.seq, history=_longer(state.history, _line(entry, ignored)))
+
+
+def why_ignored(state: TaskState, entry: Entry) -> str | None:
+    """Why this entry changes nothing, or None if it counts."""
+    body = entry.body
+    if state.finished is not None:
+        return "after the end"
+    if isinstance(body, Submission):
+        return "submitted already"
+    if isinstance(body, Finished):
+        return None
+    if state.outcome is not None:
+        return "the outcome stands already"
+    if isinstance(body, Assignment):
+        return _assignment_ignored(state, body)
+    if isinstance(body, Progress | Result | Failure):
+        return _word_ignored(state, entry.agent, body.fence)
+    return None
+
+
+def _assignment_ignored(state: TaskState, body: Assignment) -> str | None:
+    if state.composite:
+        return "a composite task is not assigned"
+    return None if body.fence == state.fence + 1 else f"fence {body.fence} does not follow {state.fence}"
+
+
+def _word_ignored(state: TaskState, agent: str, fence: int) -> str | None:
+    if fence != state.fence:
+        return f"old fence {fence}, current is {state.fence}" if fence < state.fence else f"unknown fence {fence}"
+    if agent != state.agent:
+        return f"fence {fence} is not held by {agent}"
+    return None if state.held else f"fence {fence} is over"
+
+
+def _submitted(entry: Entry) -> TaskState:
+    return TaskState(
+        task_id=entry.tokens["task"],
+        task=entry.body,
+        submitted_seq=entry.seq,
+        submitted_at=entry.time,
+        last_seq=entry.seq,
+        history=(_line(entry, None),),
+    )
+
+
+def _folded(state: TaskState, entry: Entry) -> TaskState:
+    match entry.body:
+        case Assignment() as body:
+            return _assigned(state, entry, body)
+        case Progress(fraction=fraction):
+            known = state.fraction if fraction is None else fraction
+            return replace(state, status="running", fraction=known, lease_until=_lease_end(entry, state.lease_s))
+        case Result(output=output):
+            return replace(state, outcome=Finished(status="succeeded", agent=entry.agent, output=output))
+        case Failure(error=error):
+            return _failed(state, entry.agent, error)
+        case Cancel(reason=reason):
+            return replace(state, outcome=cancelled(reason or f"cancelled by {entry.agent}"))
+        case Finished() as body:
+            return replace(state, status=body.status, error=body.error, finished=body, finished_at=entry.time)
+        case _:
+            return state
+
+
+def _assigned(state: TaskState, entry: Entry, body: Assignment) -> TaskState:
+    lost = state.held
+    return replace(
+        state,
+        status="assigned",
+        agent=entry.agent,
+        instance=body.instance,
+        skill=body.skill,
+        fence=body.fence,
+        lease_s=body.lease_s,
+        lease_until=_lease_end(entry, body.lease_s),
+        scores=tuple(body.scores),
+        fraction=None,
+        losses=state.losses + lost,
+        tried=state.avoided,
+    )
+
+
+def _failed(state: TaskState, agent: str, error: TaskError) -> TaskState:
+    failures = state.failures + 1
+    if not error.retryable or failures >= ATTEMPTS_MAX:
+        end = Finished(status="failed", agent=agent, error=error)
+        return replace(state, failures=failures, error=error, outcome=end)
+    return replace(
+        state,
+        status="submitted",
+        agent=None,
+        instance=None,
+        lease_until=None,
+        fraction=None,
+        failures=failures,
+        error=error,
+        tried=state.tried | {agent},
+    )
+
+
+def _lease_end(entry: Entry, lease_s: float) -> datetime:
+    return entry.time + timedelta(seconds=lease_s)
+
+
+def _line(entry: Entry, ignored: str | None) -> HistoryEntry:
+    agent = entry.tokens.get("agent")
+    name = entry.name.rpartition(".")[2]
+    return HistoryEntry(seq=entry.seq, at=rfc3339(entry.time), entry=name, agent=agent, body=entry.body, ignored=ignored)
+
+
+def _longer(history: tuple[HistoryEntry, ...], line: HistoryEntry) -> tuple[HistoryEntry, ...]:
+    kept = history if len(history) < HISTORY_LEN_MAX else history[:1] + history[2:]
+    return (*kept, line)
+
+
+def cancelled(reason: str) -> Finished:
+    """How a cancelled task ends."""
+    return Finished(status="cancelled", error=TaskError(code="cancelled", message=reason))
+
+
+def failed(code: str, message: str, *, retryable: bool = False, agent: str | None = None) -> Finished:
+    """How a task ends that nobody could bring to a good end."""
+    return Finished(status="failed", agent=agent, error=TaskError(code=code, message=message, retryable=retryable))
+
+
+def expired(task: Submission) -> Finished:
+    """How a task ends whose time is over."""
+    return Finished(status="expired", error=TaskError(code="expired", message=f"not done within {task.timeout_s:g} s"))
+
+
+# What is due
+
+
+class Assign(msgspec.Struct, frozen=True):
+    """The task needs an agent; `fence` is the one it comes with."""
+
+    fence: int
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The task must be finished like this."""
+
+    end: Finished
+
+
+Alive = Callable[[str, str | None], bool]
+"""Whether an agent's instance (None: any of them) is there, as far as is known."""
+
+
+def lease_over(state: TaskState, now: datetime, alive: Alive) -> bool:
+    """Whether the assignment holds no longer: its time is over, or who has it is known to be gone."""
+    if not state.held or state.agent is None or state.lease_until is None:
+        return True
+    return now >= state.lease_until or not alive(state.agent, state.instance)
+
+
+def due(state: TaskState, now: datetime, alive: Alive) -> Assign | Finish | None:
+    """What has to be written about this task now. A composite one is never assigned (see `graph`)."""
+    if state.finished is not None:
+        return None
+    if state.outcome is not None:
+        return Finish(state.outcome)
+    if now >= state.deadline:
+        return Finish(expired(state.task))
+    if state.composite or not lease_over(state, now, alive):
+        return None
+    if state.losses + state.held >= LOST_MAX:
+        return Finish(failed("lease_lost", f"{LOST_MAX} agents took it and fell silent", retryable=True, agent=state.agent))
+    return Assign(state.fence + 1)
+
+
+# What the log says of an agent's work
+
+CALLERS_FAULT = frozenset({"bad_input"})
+"""Failures that say nothing about the agent."""
+
+
+class Credit(msgspec.Struct, frozen=True):
+    """One piece of work that speaks for an agent, or against it."""
+
+    agent: str
+    skill: str
+    success: bool
+
+
+def credit(before: TaskState | None, after: TaskState) -> Credit | None:
+    """What the step from `before` to `after` says of an agent's work, or None if nothing."""
+    if before is None or not before.held or before.agent is None or after.finished is not None:
+        return None
+    if after.outcome is not None and after.outcome.status == "succeeded":
+        return Credit(before.agent, before.skill or "", success=True)
+    if after.failures > before.failures and after.error is not None and after.error.code not in CALLERS_FAULT:
+        return Credit(before.agent, before.skill or "", success=False)
+    return None
+
+
+def defaults_filled(state: TaskState) -> dict[str, Any]:
+    """The task's fields as its assignment carries them."""
+    return {name: getattr(state.task, name) for name in Submission.__struct_fields__}

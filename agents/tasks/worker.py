@@ -1,0 +1,163 @@
+"""The worker: performs what this agent was assigned, shows that it lives meanwhile, and says what came of it, once."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from agents import profiles
+from agents.skills import SKILLS
+from agents.skills.skill import Skill, SkillContext, SkillError
+from agents.tasks.actor import Tasks
+from bus import subjects
+from bus.delivery import Ack, Outcome, Retry
+from bus.errors import CerebroError, TooLarge
+from bus.ids import derived
+from bus.log import Delivery
+from bus.work import Work
+from schemas.entry import Entry
+from schemas.tasks import Assignment, Failure, Progress, Result, TaskError
+
+log = logging.getLogger("cerebro.agents")
+
+READ_WITHIN_S = 5.0
+"""How long the fold may take to come to an assignment that was delivered already."""
+TELL_PAUSE_S = 0.5
+"""Pause before an outcome that could not be published is published again."""
+MESSAGE_LEN_MAX = 2_000
+"""Longest message of an unexpected error that is told, in characters."""
+ACK_WAIT_LEASES = 0.5
+"""Share of the lease after which the server hands a silent instance's work to another one."""
+
+
+class Worker:
+    """`start` it once the log has been read; `stop` gives back what is under way."""
+
+    def __init__(self, tasks: Tasks, skills: Mapping[str, Skill] = SKILLS) -> None:
+        self._tasks = tasks
+        self._skills = skills
+        self._bus = tasks.bus
+        self._agent = tasks.agent
+        self._builtin = frozenset(profiles.load(tasks.settings.profiles_dir))
+        self._task: asyncio.Task[None] | None = None
+        ack_wait_s = max(1.0, tasks.settings.lease_s * ACK_WAIT_LEASES)
+        self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, tasks.agent, tasks.capacity, self._handle, ack_wait_s)
+        tasks.load = self.load
+
+    def load(self) -> float:
+        """0 idle … 1 full."""
+        return min(1.0, self._work.running / self._tasks.capacity())
+
+    async def start(self, group: asyncio.TaskGroup) -> None:
+        self._task = group.create_task(self._work.run(), name="work")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _handle(self, delivery: Delivery) -> Outcome:
+        """One assignment, from its delivery to its outcome on the log. What another fence has overtaken is not begun."""
+        entry, book = delivery.entry, self._tasks.book
+        assert isinstance(entry, Entry)  # a malformed one has become a dead letter
+        if not await self._tasks.until(lambda: book.position >= entry.seq, READ_WITHIN_S):
+            return Retry(TELL_PAUSE_S)
+        assignment: Assignment = entry.body
+        if self._tasks.holds(assignment.task.task_id, assignment.fence):
+            await self._perform(assignment)
+        return Ack()
+
+    async def _perform(self, assignment: Assignment) -> None:
+        """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""
+        ident = assignment.task.task_id
+        async with asyncio.TaskGroup() as group:
+            life = group.create_task(self._show_life(assignment), name=f"lease of {ident}")
+            lost = group.create_task(self._lost(assignment), name=f"watch {ident}")
+            skill = group.create_task(self._outcome(assignment), name=f"perform {ident}")
+            await asyncio.wait({lost, skill}, return_when=asyncio.FIRST_COMPLETED)
+            life.cancel()
+            skill.cancel()
+            if skill.done() and not lost.done():
+                await self._tell(assignment, skill.result())
+            lost.cancel()
+
+    def _held(self, assignment: Assignment) -> bool:
+        return self._tasks.holds(assignment.task.task_id, assignment.fence)
+
+    async def _lost(self, assignment: Assignment) -> None:
+        while not await self._tasks.until(lambda: not self._held(assignment), assignment.lease_s):
+            continue
+
+    async def _show_life(self, assignment: Assignment) -> None:
+        """Extend the lease at once and then every `progress_s`."""
+        while True:
+            try:
+                await self._bus.publish(
+                    subjects.TASK_PROGRESS, Progress(fence=assignment.fence), task=assignment.task.task_id, agent=self._agent
+                )
+            except CerebroError as e:
+                log.info("the lease of %s was not extended: %s", assignment.task.task_id, e)
+            await asyncio.sleep(self._tasks.settings.progress_s)
+
+    async def _outcome(self, assignment: Assignment) -> Result | Failure:
+        """What the skill makes of the task; whatever it raises is a failure with a code."""
+        fence = assignment.fence
+        try:
+            output = await self._run_skill(assignment)
+        except SkillError as e:
+            return Failure(fence=fence, error=TaskError(code=e.code, message=str(e), retryable=e.retryable))
+        except Exception as e:
+            log.exception("%s failed on task %s", assignment.skill, assignment.task.task_id)
+            self._tasks.emotion.feel("error", f"{assignment.skill} failed: {type(e).__name__}")
+            message = f"{type(e).__name__}: {e}"[:MESSAGE_LEN_MAX]
+            return Failure(fence=fence, error=TaskError(code="skill_error", message=message, retryable=True))
+        return Result(fence=fence, output=output)
+
+    async def _run_skill(self, assignment: Assignment) -> object:
+        skill = self._skills.get(assignment.skill or "")
+        if skill is None or skill.name not in self._tasks.profile.primary_functions:
+            text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
+            raise SkillError("needs_language_model", text)
+        given = read_input(skill, assignment.task.input)
+        return msgspec.to_builtins(await skill.run(self._context(assignment.task.task_id), given))
+
+    def _context(self, task_id: str) -> SkillContext:
+        t = self._tasks
+        return SkillContext(
+            agent=t.agent,
+            task_id=task_id,
+            bus=t.bus,
+            recall=t.recall,
+            lessons=t.learning.relevant,
+            builtin=self._builtin,
+            now=datetime.now(UTC),
+        )
+
+    async def _tell(self, assignment: Assignment, outcome: Result | Failure) -> None:
+        """Put the outcome on the log; it has one id per fence, so that it stands there once however often it is tried."""
+        while self._held(assignment):
+            try:
+                await self._publish_outcome(assignment, outcome)
+                return
+            except TooLarge:
+                error = TaskError(code="too_large", message="the output is larger than one message may be")
+                outcome = Failure(fence=assignment.fence, error=error)
+            except CerebroError as e:
+                log.info("the outcome of %s is not on the log yet: %s", assignment.task.task_id, e)
+                await asyncio.sleep(TELL_PAUSE_S)
+
+    async def _publish_outcome(self, assignment: Assignment, outcome: Result | Failure) -> None:
+        ident = assignment.task.task_id
+        row = subjects.TASK_RESULT if isinstance(outcome, Result) else subjects.TASK_FAILED
+        await self._bus.publish(row, outcome, msg_id=derived(ident, assignment.fence, "result"), task=ident, agent=self._agent)
+
+
+def read_input(skill: Skill, given: dict[str, object]) -> object:
+    """The task's input as the skill takes it. Raises `SkillError` `bad_input` with the path of what is wrong."""
+    try:
+        return msgspec.convert(given, skill.input)
+    except msgspec.ValidationError as e:
+        where = "" if " - at `" in str(e) else " - at `$`"
+        raise SkillError("bad_input", f"input of {skill.name}: {e}{where}") from e
