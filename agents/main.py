@@ -76,9 +76,7 @@ class _StoppedError(Exception):
     """The agent was told to stop: its tasks end with it."""
 
 
-async def run(
-    name: str, bus: BusSettings, settings: AgentSettings, ready: Callable[[], None], stop: asyncio.Event
-) -> None:
+async def run(name: str, bus: BusSettings, settings: AgentSettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
     """Run the agent `name` until `stop`. Raises `ProfileError` where no profile has that name."""
     profiles = load(settings.profiles_dir)
     if name not in profiles:

@@ -69,6 +69,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     expect_subject: str | None = None
 
     def wire_headers(self, prefix: str) -> dict[str, str]:
+        """The headers it travels with; `prefix` goes before the subject that an expectation names."""
         headers = {**telemetry.outgoing(), **self.headers, entries.MSG_ID: self.msg_id}
         if self.expect_last_seq is not None:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(self.expect_last_seq)
@@ -107,6 +108,7 @@ class Bus:
             settings.nats_url.split(","),
             name=f"cerebro-{name}",
             logger=None,
+            apply_types=False,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             ping_interval=5,

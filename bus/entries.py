@@ -33,9 +33,7 @@ def decode(body: Any, data: bytes) -> Any:
     return decoder(body).decode(data or b"{}")
 
 
-def read(
-    subject: str, headers: Mapping[str, str] | None, data: bytes, seq: int, time: datetime, incarnation: str
-) -> Entry | Malformed:
+def read(subject: str, headers: Mapping[str, str] | None, data: bytes, seq: int, time: datetime, incarnation: str) -> Entry | Malformed:
     """The entry that stands at `seq`, or why it is none. Never raises for what a publisher wrote."""
     headers = headers or {}
     if source := headers.get(SOURCE):
@@ -52,7 +50,5 @@ def read(
             reason = f"{type(e).__name__}: {e}"
         else:
             via = headers.get(VIA) == "gateway"
-            return Entry(
-                seq=seq, time=time, event_id=ident, subject=subject, name=row.name, tokens=tokens, body=body, via_gateway=via
-            )
+            return Entry(seq=seq, time=time, event_id=ident, subject=subject, name=row.name, tokens=tokens, body=body, via_gateway=via)
     return Malformed(seq=seq, time=time, event_id=ident, subject=subject, reason=reason, headers=dict(headers), data=data)

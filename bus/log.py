@@ -42,7 +42,8 @@ class Delivery(msgspec.Struct, frozen=True):
 
 class Follower:
     """The log from `after_seq` on, as lists of entries, for ever. `pending`: how many more there were at the last look;
-    None before the first. An empty list says that there is nothing more for now (once, at the start)."""
+    None before the first. An empty list says that there is nothing more for now (once, at the start).
+    """
 
     def __init__(self, bus: Bus, filters: Sequence[str], after_seq: int, stream: str) -> None:
         self._bus = bus

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import nats.errors
+from faststream.nats import NatsMessage
 from nats.aio.msg import Msg
 
 from bus import entries, subjects
@@ -39,6 +40,7 @@ async def listen(bus: Bus, heard: Heard) -> None:
     """Call `heard` for every put from now on. A profile that is none is passed over. Raises `Unavailable`."""
 
     async def on_put(msg: Msg) -> None:
+        """One put, as the server hands it over."""
         found = subjects.find(msg.subject)
         if found is None or found[0] is not subjects.PRESENCE:
             return
@@ -49,8 +51,15 @@ async def listen(bus: Bus, heard: Heard) -> None:
             return
         await heard(tokens["agent"], tokens["instance"], profile)
 
+    subscriber = bus.broker.subscriber(bus.presence_subject("*", "*"), decoder=_whole)
+    subscriber(on_put)
     try:
-        await bus.nc.subscribe(bus.presence_subject("*", "*"), cb=on_put)
+        await subscriber.start()
         await bus.nc.flush()
     except (nats.errors.Error, OSError) as e:
         raise Unavailable(f"NATS: {e}") from e
+
+
+async def _whole(msg: NatsMessage) -> Msg:
+    """The message as it came: a profile is decoded by its row of the table, and a goodbye has no body."""
+    return msg.raw_message

@@ -49,9 +49,7 @@ class Service:
     async def start(self) -> None:
         """Be found by `nats micro list`, and answer. Raises `Unavailable`."""
         try:
-            self._service = await micro.add_service(
-                self._bus.nc, name=self._name, version=VERSION, description=self._description
-            )
+            self._service = await micro.add_service(self._bus.nc, name=self._name, version=VERSION, description=self._description)
             for row, handler, concurrency_max in self._rows:
                 endpoint = _Endpoint(row, handler, concurrency_max, self._tasks)
                 await self._service.add_endpoint(
@@ -82,6 +80,7 @@ class _Endpoint:
         self._waiting_max = max(WAITING_MAX, concurrency_max)
 
     async def accept(self, request: Request) -> None:
+        """Give the request a task of its own, or tell its sender that there are too many."""
         if self._waiting >= self._waiting_max:
             await _reply_problem(request, Unavailable(f"too many {self._row.name} requests at once").problem())
             return

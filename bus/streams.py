@@ -84,9 +84,7 @@ def _bucket(bus: Bus, name: str, **options: Any) -> dict[str, Any]:
 
 def _presence(bus: Bus) -> dict[str, Any]:
     ttl = int(PRESENCE_TTL_S * NS)
-    return _bucket(
-        bus, "presence", storage="memory", max_age=ttl, duplicate_window=ttl, allow_msg_ttl=True, subject_delete_marker_ttl=NS
-    )
+    return _bucket(bus, "presence", storage="memory", max_age=ttl, duplicate_window=ttl, allow_msg_ttl=True, subject_delete_marker_ttl=NS)
 
 
 def _affect(bus: Bus) -> dict[str, Any]:

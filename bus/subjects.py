@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import consensus, dead, emotion, learning, memory, members, tasks
+from schemas import consensus, dead, emotion, learning, members, memory, tasks
 
 MESH = "MESH"
 """The log: everything that happened, in the order of the world."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import nats.errors
 
+from bus.cancelling import end
 from bus.connection import Bus
 from bus.delivery import Outcome, Retry, Terminal, settle
 from bus.errors import CerebroError
@@ -80,10 +81,10 @@ class Work:
         try:
             outcome = await self._outcome(delivery)
         finally:
-            signs.cancel()
             self.running -= 1
             self._freed.set()
             await self._settle(delivery, outcome)
+            await end(signs)
 
     async def _outcome(self, delivery: Delivery) -> Outcome:
         if isinstance(delivery.entry, Malformed):

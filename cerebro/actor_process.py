@@ -14,7 +14,7 @@ from cerebro.embedded.child import Child, ServerFailed, spawn
 from cerebro.part import Part
 
 READY_FD: Final = "CEREBRO_READY_FD"
-START_S: Final = 60.0  # loading the embedding model on a busy machine takes the most of it
+START_S: Final = 180.0  # loading the embedding model on a busy machine, or reading a long log again (about 10,000 entries a second)
 SILENCE_CHECKS_MAX: Final = 3
 SILENCE_CHECK_S: Final = 5.0  # three checks and not one of 15 s: after Ctrl-Z and `fg` the first one fails without cause
 

@@ -84,8 +84,8 @@ def _a_lesson(guide: Guide) -> str:
         {
             "agent": "nexus",
             "topic": "connection pool exhausted",
-            "content": "TimeoutError: connection pool exhausted came from a transaction left open. "
-            "Fix: close it with a context manager, and set idle_in_transaction_session_timeout.",
+            "content": "TimeoutError: connection pool exhausted came from transactions left open. "
+            "Fix: set a limit that ends idle transactions (idle_in_transaction_session_timeout).",
             "domain": "technical",
             "confidence": 0.9,
             "tags": ["postgres", "pool"],

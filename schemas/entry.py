@@ -8,7 +8,8 @@ import msgspec
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One well-formed entry. `name` is its row in the table of subjects, `tokens` the variable parts of its subject,
-    `time` the server's; `via_gateway` says that the gateway published it for a caller of its own."""
+    `time` the server's; `via_gateway` says that the gateway published it for a caller of its own.
+    """
 
     seq: int
     time: datetime

@@ -84,4 +84,3 @@ class Ask(Body, frozen=True, kw_only=True):
 
 class AskAll(Body, frozen=True, kw_only=True):
     """A question without arguments."""
-

@@ -61,6 +61,7 @@ class Consensus:
     # the protocol's shape
 
     def apply(self, entry: Entry) -> None:
+        """Fold an entry about a proposal; those without an end are looked at for duties."""
         if not entry.name.startswith("consensus."):
             return
         ident = entry.tokens["proposal"]
@@ -116,10 +117,12 @@ class Consensus:
             "Nats-Schedule": f"@at {deadline}",
             "Nats-Schedule-Target": self._bus.wire(subjects.DEADLINE.subject(proposal=ident)),
         }
-        await self._bus.publish_batch([
-            Outgoing(row=subjects.OPENED, body=opened, tokens=tokens, expect_last_seq=0),
-            Outgoing(row=subjects.TIMER, body=Deadline(proposal=ident), tokens=tokens, headers=schedule),
-        ])
+        await self._bus.publish_batch(
+            [
+                Outgoing(row=subjects.OPENED, body=opened, tokens=tokens, expect_last_seq=0),
+                Outgoing(row=subjects.TIMER, body=Deadline(proposal=ident), tokens=tokens, headers=schedule),
+            ]
+        )
 
     async def _refuse(self, state: rules.ProposalState, reason: str) -> None:
         """A proposal that came by hand and cannot be put to a vote becomes a dead letter with the reason."""
@@ -189,5 +192,3 @@ class Consensus:
         shown = ((s.proposal_seq, v) for s in states if (v := rules.view(s)) and which.status in (None, v.status))
         found, before = paging.page(shown, which.before, which.limit)
         return ProposalPage(proposals=found, next_before=before)
-
-

@@ -62,9 +62,7 @@ def apply(state: ProposalState | None, entry: Entry) -> ProposalState:
         case "consensus.opened", Opened() as opened if state.opened is None:
             return msgspec.structs.replace(state, opened=opened, opened_seq=entry.seq)
         case "consensus.proposal", Proposal() as proposal if state.proposal is None:
-            return msgspec.structs.replace(
-                state, proposal=proposal, proposer=entry.agent, proposal_seq=entry.seq, proposed_at=at
-            )
+            return msgspec.structs.replace(state, proposal=proposal, proposer=entry.agent, proposal_seq=entry.seq, proposed_at=at)
         case "consensus.vote", Vote() as vote if len(state.votes) < VOTES_KEPT_MAX:
             return msgspec.structs.replace(state, votes=(*state.votes, Cast(entry.agent, vote, entry.seq, at)))
         case "consensus.deadline", Deadline() if state.deadline_seq is None:
@@ -76,7 +74,8 @@ def apply(state: ProposalState | None, entry: Entry) -> ProposalState:
 
 def open_with(state: ProposalState, takes_votes: Sequence[str], deadline: str) -> Opened:
     """The proposal made whole; without a named electorate it is everyone who takes votes. Raises ValueError with the reason
-    why it cannot be put to a vote (a required approver who is not in the electorate, an empty electorate)."""
+    why it cannot be put to a vote (a required approver who is not in the electorate, an empty electorate).
+    """
     assert state.proposal is not None
     proposal = state.proposal
     electorate = proposal.electorate if proposal.electorate is not None else sorted(takes_votes)
@@ -115,7 +114,8 @@ def verdict(state: ProposalState) -> Decision | None:
 def _counts(cast: Cast, state: ProposalState, counted: dict[str, str]) -> bool:
     """Whether this vote counts, given those counted before it."""
     opened = state.opened
-    assert opened is not None and opened.electorate is not None
+    assert opened is not None
+    assert opened.electorate is not None
     valid = cast.vote.choice == ABSTAIN or cast.vote.choice in opened.options
     return cast.seq > state.opened_seq and cast.agent in opened.electorate and valid and cast.agent not in counted
 
@@ -123,7 +123,7 @@ def _counts(cast: Cast, state: ProposalState, counted: dict[str, str]) -> bool:
 def _certain(opened: Opened, counted: dict[str, str]) -> Verdict | None:
     """Accepted, rejected, or neither yet: 3·agree ≥ 2·electorate in integers, absent and abstaining are not agreement."""
     choices = [o for o in opened.options if o != REJECT]
-    if any(_reached(opened, o, _votes(o, counted)) and _approved(opened, o, counted) for o in choices):
+    if any(_reached(opened, _votes(o, counted)) and _approved(opened, o, counted) for o in choices):
         return "accepted"
     if not any(_possible(opened, o, counted) for o in choices):
         return "rejected"
@@ -134,7 +134,7 @@ def _votes(option: str, counted: dict[str, str]) -> int:
     return sum(choice == option for choice in counted.values())
 
 
-def _reached(opened: Opened, option: str, votes: int) -> bool:
+def _reached(opened: Opened, votes: int) -> bool:
     """Whether `votes` of the electorate are enough: b·votes ≥ a·E for the threshold a/b."""
     assert opened.electorate is not None
     share = Fraction(opened.threshold)
@@ -150,17 +150,15 @@ def _possible(opened: Opened, option: str, counted: dict[str, str]) -> bool:
     assert opened.electorate is not None
     missing = len(opened.electorate) - len(counted)
     approvable = all(counted.get(agent, option) == option for agent in opened.required_approvers)
-    return approvable and _reached(opened, option, _votes(option, counted) + missing)
+    return approvable and _reached(opened, _votes(option, counted) + missing)
 
 
 def _decision(state: ProposalState, status: Verdict, counted: dict[str, str], seq: int) -> Decision:
     opened = state.opened
     assert opened is not None
-    chosen = [o for o in opened.options if _reached(opened, o, _votes(o, counted))]
+    chosen = [o for o in opened.options if _reached(opened, _votes(o, counted))]
     choice = chosen[0] if chosen and (status == "accepted" or chosen == [REJECT]) else None
-    return Decision(
-        status=status, choice=choice, tally=_tally(opened, counted), votes=votes_until(state, seq), decided_at_seq=seq
-    )
+    return Decision(status=status, choice=choice, tally=_tally(opened, counted), votes=votes_until(state, seq), decided_at_seq=seq)
 
 
 def _tally(opened: Opened, counted: dict[str, str]) -> dict[str, int]:

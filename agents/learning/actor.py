@@ -39,9 +39,7 @@ class RelevantLesson(msgspec.Struct, frozen=True):
 class Learning:
     """This agent's knowledge of all lessons, and of who has integrated them."""
 
-    def __init__(
-        self, bus: Bus, agent: str, members: Members, until: Callable[[Callable[[], bool], float], Awaitable[bool]]
-    ) -> None:
+    def __init__(self, bus: Bus, agent: str, members: Members, until: Callable[[Callable[[], bool], float], Awaitable[bool]]) -> None:
         self._bus = bus
         self._agent = agent
         self._members = members
@@ -64,6 +62,7 @@ class Learning:
     # the protocol's shape
 
     def apply(self, entry: Entry) -> None:
+        """Fold a lesson or a receipt; what this agent does not hold yet is to be integrated."""
         ident = rules.lesson_id(entry)
         if ident is None:
             return

@@ -96,6 +96,7 @@ class Members:
             self.roster[entry.agent] = rules.apply(self.roster.get(entry.agent), entry)
 
     def duties(self, now: datetime) -> Sequence[Duty]:
+        """The changes of membership that are not logged yet; while nobody can be heard, nobody is found silent."""
         moment = now.timestamp()
         if not self._bus.connected or moment - self._looked > STALL_S:
             self._listening_since = moment

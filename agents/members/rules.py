@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.entry import Entry
-from schemas.members import AgentView, MemberStatus, MembershipChange, Profile
+from schemas.members import AgentView, MembershipChange, MemberStatus, Profile
 from schemas.words import epoch, rfc3339
 
 SUSPECT_S = 2.0

@@ -89,7 +89,8 @@ def remedy(text: str) -> tuple[str, str]:
 
 def stance_towards(text: str, subject: str, nearness: Callable[[str, str], float]) -> float:
     """How well `text` speaks of doing `subject`. A lesson that names a remedy ("… Fix: …") recommends what is nearer to the
-    remedy than to what went wrong, however ill it speaks of the latter."""
+    remedy than to what went wrong, however ill it speaks of the latter.
+    """
     wrong, cure = remedy(text)
     if cure and nearness(cure, subject) >= max(nearness(wrong, subject), REMEDY_NEARNESS_MIN):
         return math.tanh(1.0 + max(0.0, sum(_clause(words) for words in clauses(cure))))

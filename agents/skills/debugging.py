@@ -28,7 +28,7 @@ DIAGNOSIS_LEN_MAX = 10
 """Most causes that are told."""
 SIMILAR_MIN = 0.1
 """Least similarity (0…1) at which something remembered is called similar."""
-SUPPORT_MIN = 0.1
+SUPPORT_MIN = 0.25
 """Least similarity at which something remembered supports a cause rather than being another one."""
 SUPPORT_WEIGHT = 0.6
 """How much of the remaining doubt a perfectly similar memory takes away."""

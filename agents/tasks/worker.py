@@ -12,6 +12,7 @@ from agents.skills import SKILLS
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
 from bus import subjects
+from bus.cancelling import end
 from bus.delivery import Ack, Outcome, Retry
 from bus.errors import CerebroError, TooLarge
 from bus.ids import derived
@@ -55,8 +56,7 @@ class Worker:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end(self._task)
 
     async def _handle(self, delivery: Delivery) -> Outcome:
         """One assignment, from its delivery to its outcome on the log. What another fence has overtaken is not begun."""
@@ -77,11 +77,11 @@ class Worker:
             lost = group.create_task(self._lost(assignment), name=f"watch {ident}")
             skill = group.create_task(self._outcome(assignment), name=f"perform {ident}")
             await asyncio.wait({lost, skill}, return_when=asyncio.FIRST_COMPLETED)
-            life.cancel()
-            skill.cancel()
-            if skill.done() and not lost.done():
-                await self._tell(assignment, skill.result())
-            lost.cancel()
+            performed = skill.result() if skill.done() and not skill.cancelled() else None
+            await end(life, skill)
+            if performed is not None:
+                await self._tell(assignment, performed)
+            await end(lost)
 
     def _held(self, assignment: Assignment) -> bool:
         return self._tasks.holds(assignment.task.task_id, assignment.fence)

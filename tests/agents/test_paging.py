@@ -14,7 +14,7 @@ def test_pages_join_to_the_whole_without_gap_or_overlap() -> None:
     while cursor:
         found, cursor = page(ITEMS, cursor, 3)
         pages.append(found)
-    assert sum(pages, []) == [text for _, text in ITEMS]
+    assert [text for found in pages for text in found] == [text for _, text in ITEMS]
 
 
 def test_the_last_page_has_no_cursor() -> None:

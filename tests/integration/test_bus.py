@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from bus import streams, subjects
+from bus.cancelling import end
 from bus.connection import Bus, Outgoing
 from bus.delivery import Ack, Retry, Terminal, settle
 from bus.errors import Conflict, Refused, TooLarge, Unavailable, not_found
@@ -23,7 +24,7 @@ from schemas.consensus import Deadline, Opened
 from schemas.emotion import Affect
 from schemas.entry import Entry, Malformed
 from schemas.learning import Lesson
-from schemas.members import Ask, AskAll, AgentsView
+from schemas.members import AgentsView, Ask, AskAll
 
 LESSON = Lesson(topic="t", content="c")
 LEARNING = ["mesh.learning.>"]
@@ -143,7 +144,11 @@ class TestAsk:
         service = Service(bus, "mesh", "test")
         service.answer(subjects.ASK_LESSON, answer)
         await service.start()
-        for body, status, told in ((Ask(id="unknown"), 404, "no such thing"), (b'{"id": 5}', 400, "$.id"), (Ask(id="crash"), 500, "RuntimeError")):
+        for body, status, told in (
+            (Ask(id="unknown"), 404, "no such thing"),
+            (b'{"id": 5}', 400, "$.id"),
+            (Ask(id="crash"), 500, "RuntimeError"),
+        ):
             with pytest.raises(Refused) as refused:
                 await bus.ask(subjects.ASK_LESSON, body)
             problem = refused.value.problem()
@@ -185,53 +190,66 @@ class TestDurable:
         assert [e.body.reason for e in dead if isinstance(e, Entry)] == ["no", "bad"]
 
 
-class TestRestart:
-    async def test_readers_and_publishers_go_on_after_the_server_was_killed(self, tmp_path: Path) -> None:
-        server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
-        await server.start()
-        settings = BusSettings(nats_url=server.url, publish_timeout_s=1)
-        await streams.declare(settings)
-        bus = await Bus.connect(settings, "test")
-        followed: list[str] = []
-        worked: list[str] = []
+class Readers:
+    """A follower and a durable worker, each keeping the topics it saw."""
 
-        async def reads() -> None:
-            async for batch in follow(bus, LEARNING):
-                followed.extend(e.body.topic for e in batch if isinstance(e, Entry))
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.followed: list[str] = []
+        self.worked: list[str] = []
 
-        async def works() -> None:
-            async for deliveries in Durable(bus, name="worker", filters=LEARNING, ack_wait_s=2):
-                for d in deliveries:
-                    if isinstance(d.entry, Entry) and d.entry.body.topic not in worked:
-                        worked.append(d.entry.body.topic)
-                    await settle(bus, d, Ack())
+    async def follows(self) -> None:
+        async for batch in follow(self.bus, LEARNING):
+            self.followed.extend(e.body.topic for e in batch if isinstance(e, Entry))
 
-        tasks = [asyncio.create_task(reads(), name="reads"), asyncio.create_task(works(), name="works")]
-        acknowledged = []
-        for i in range(60):
-            if i == 20:
-                os.kill(server.pid, signal.SIGKILL)
-            if i == 30:
-                await server.stop()
-                await server.start()
-            try:
-                await bus.put(lesson(f"t{i}", msg_id=f"id-{i}"))
-                acknowledged.append(f"t{i}")
-            except Unavailable:
-                await asyncio.sleep(0.05)
-        async with asyncio.timeout(20):
-            while not ({*acknowledged} <= {*followed} and {*acknowledged} <= {*worked}):
-                await asyncio.sleep(0.05)
-        stored = [e.body.topic for e in await entries(bus, LEARNING) if isinstance(e, Entry)]
-        assert len(acknowledged) >= 30
-        assert {*acknowledged} <= {*stored}
-        assert followed == stored
-        assert len(stored) == len({*stored})
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await bus.close()
-        await server.stop()
+    async def works(self) -> None:
+        async for deliveries in Durable(self.bus, name="worker", filters=LEARNING, ack_wait_s=2):
+            for d in deliveries:
+                if isinstance(d.entry, Entry) and d.entry.body.topic not in self.worked:
+                    self.worked.append(d.entry.body.topic)
+                await settle(self.bus, d, Ack())
+
+    def have(self, topics: list[str]) -> bool:
+        return {*topics} <= {*self.followed} and {*topics} <= {*self.worked}
+
+
+async def publish_over_a_kill(bus: Bus, server: NatsServer) -> list[str]:
+    """Publish 60 lessons while the server is killed and started again; what was acknowledged."""
+    acknowledged = []
+    for i in range(60):
+        if i == 20:
+            os.kill(server.pid, signal.SIGKILL)
+        if i == 30:
+            await server.stop()
+            await server.start()
+        try:
+            await bus.put(lesson(f"t{i}", msg_id=f"id-{i}"))
+            acknowledged.append(f"t{i}")
+        except Unavailable:
+            await asyncio.sleep(0.05)
+    return acknowledged
+
+
+async def test_readers_and_publishers_go_on_after_the_server_was_killed(tmp_path: Path) -> None:
+    server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
+    await server.start()
+    settings = BusSettings(nats_url=server.url, publish_timeout_s=1)
+    await streams.declare(settings)
+    bus = await Bus.connect(settings, "test")
+    readers = Readers(bus)
+    tasks = [asyncio.create_task(readers.follows(), name="follows"), asyncio.create_task(readers.works(), name="works")]
+    acknowledged = await publish_over_a_kill(bus, server)
+    async with asyncio.timeout(20):
+        while not readers.have(acknowledged):
+            await asyncio.sleep(0.05)
+    stored = [e.body.topic for e in await entries(bus, LEARNING) if isinstance(e, Entry)]
+    assert len(acknowledged) >= 30
+    assert {*acknowledged} <= {*stored}
+    assert readers.followed == stored
+    assert len(stored) == len({*stored})
+    await end(*tasks)
+    await bus.close()
+    await server.stop()
 
 
 async def test_health_is_a_real_write(bus: Bus) -> None:

@@ -15,7 +15,10 @@ async def test_good_attributes_are_accepted_two_of_three_on_a_fresh_mesh(mesh: d
     async with client(mesh["http"]) as http:
         found = await post(http, "/neural-mesh/consensus", body, 200)
         assert (found["status"], found["choice"]) == ("accepted", "approve")
-        assert {v["agent"]: v["choice"] for v in found["votes"] if v["counted"]}.items() >= {"nexus": "approve", "ricardo": "approve"}.items()
+        assert {v["agent"]: v["choice"] for v in found["votes"] if v["counted"]}.items() >= {
+            "nexus": "approve",
+            "ricardo": "approve",
+        }.items()
         assert all(v["rationale"] for v in found["votes"])
         again = await get(http, f"/neural-mesh/consensus/{found['proposal_id']}")
         assert (again["status"], again["decided_at_seq"], again["tally"]) == (found["status"], found["decided_at_seq"], found["tally"])
@@ -36,7 +39,12 @@ async def test_agents_that_are_not_there_are_absent_and_it_expires(mesh: dict[st
 
 async def test_a_lesson_learned_before_changes_a_later_vote(mesh: dict[str, Any]) -> None:
     what = f"migrate the ledger{uuid7()[:8]} schema on Friday evening"
-    proposal = {"title": what, "domain": "technical", "electorate": ["nexus", "aria", "ricardo"], "attributes": {**GOOD, "risk": 0.3, "cost": 0.4}}
+    proposal = {
+        "title": what,
+        "domain": "technical",
+        "electorate": ["nexus", "aria", "ricardo"],
+        "attributes": {**GOOD, "risk": 0.3, "cost": 0.4},
+    }
     async with client(mesh["http"]) as http:
         before = await post(http, "/neural-mesh/consensus", proposal, 200)
         lesson = {

@@ -142,15 +142,20 @@ class Mesh:
         await self.bus.publish(subjects.TASK_SUBMITTED, Submission(**{"title": "Test", **fields}), task=task)
 
     async def ask(self, task: str, wait_s: float = 0.0) -> TaskDetail:
-        found: TaskDetail = await self.bus.ask(subjects.ASK_TASK, Ask(id=task, wait_s=wait_s), timeout_s=PATIENCE_S)
-        return found
+        """As anyone asks: an answerer that is not there this moment is asked again."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                with contextlib.suppress(Unavailable, TimedOut):
+                    found: TaskDetail = await self.bus.ask(subjects.ASK_TASK, Ask(id=task, wait_s=wait_s), timeout_s=wait_s + 5)
+                    return found
+                await asyncio.sleep(0.1)
 
     async def end(self, task: str) -> TaskDetail:
-        return await self.ask(task, PATIENCE_S)
+        return await self.until(task, lambda t: t.finished_at is not None, wait_s=1.0)
 
-    async def until(self, task: str, met: Callable[[TaskDetail], bool]) -> TaskDetail:
+    async def until(self, task: str, met: Callable[[TaskDetail], bool], wait_s: float = 0.0) -> TaskDetail:
         async with asyncio.timeout(PATIENCE_S):
-            while not met(found := await self.ask(task)):
+            while not met(found := await self.ask(task, wait_s)):
                 await asyncio.sleep(0.05)
         return found
 
@@ -177,15 +182,6 @@ def play() -> Performance:
 
 def entries(task: TaskDetail, kind: str) -> list[str | None]:
     return [h.agent for h in task.history if h.entry == kind and h.ignored is None]
-
-
-async def eventual_end(mesh: Mesh, task: str) -> TaskDetail:
-    """As `end`, where the answerer may have to reconnect first."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            with contextlib.suppress(Unavailable, TimedOut):
-                return await mesh.end(task)
-            await asyncio.sleep(0.1)
 
 
 async def eventually(met: Callable[[], bool]) -> None:
@@ -335,7 +331,7 @@ class TestFailure:
             await server.start()
             await eventually(lambda: mesh.bus.connected)
             await mesh.submit("t2", required_skills=["quick"])
-            assert [(await eventual_end(mesh, t)).status for t in ("t1", "t2")] == ["succeeded", "succeeded"]
+            assert [(await mesh.end(t)).status for t in ("t1", "t2")] == ["succeeded", "succeeded"]
 
     async def test_no_more_is_worked_on_at_a_time_than_there_is_room_for(self, mesh: Mesh, play: Performance) -> None:
         nexus = await mesh.agent("nexus", play.skills("slow"))

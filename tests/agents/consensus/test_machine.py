@@ -120,7 +120,8 @@ class Consensus(RuleBasedStateMachine):
 
     def folds_opened(self) -> Opened:
         state = rules.fold(self.log.entries)
-        assert state is not None and state.opened is not None
+        assert state is not None
+        assert state.opened is not None
         return state.opened
 
 
