@@ -12,7 +12,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from agents.learning.actor import RelevantLesson
-from agents.relevance import similarity
+from agents.relevance import similarity, terms
 from agents.skills import causes
 from agents.skills.skill import Skill, SkillContext, bad_input, is_echo
 from agents.skills.tracebacks import Raised, parse
@@ -30,6 +30,8 @@ SIMILAR_MIN = 0.1
 """Least similarity (0…1) at which something remembered is called similar."""
 SUPPORT_MIN = 0.25
 """Least similarity at which something remembered supports a cause rather than being another one."""
+WORDS_TOLD_MIN = 2
+"""Fewest words of a message that a text must share before it counts as telling it again."""
 SUPPORT_WEIGHT = 0.6
 """How much of the remaining doubt a perfectly similar memory takes away."""
 LATER_SHARE = 0.8
@@ -121,22 +123,30 @@ def question(raised: Sequence[Raised]) -> str:
     return " ".join([*(f"{r.name} {r.message}" for r in raised), *places])
 
 
-def remembered(asked: str, hits: Sequence[SearchHit], lessons: Sequence[RelevantLesson]) -> list[Similar]:
+def remembered(raised: Sequence[Raised], hits: Sequence[SearchHit], lessons: Sequence[RelevantLesson]) -> list[Similar]:
     """What is like the error, most similar first; a lesson that is recalled and held is told once."""
-    held = {r.lesson_id: _from_lesson(r, asked) for r in lessons}
-    recalled = {h.id: _from_hit(h, asked) for h in hits if h.id not in held}
+    held = {r.lesson_id: _from_lesson(r, raised) for r in lessons}
+    recalled = {h.id: _from_hit(h, raised) for h in hits if h.id not in held}
     found = [s for s in [*held.values(), *recalled.values()] if s.similarity >= SIMILAR_MIN]
     return sorted(found, key=lambda s: (-s.similarity, s.id))[:RECALLED_MAX]
 
 
-def _from_lesson(r: RelevantLesson, asked: str) -> Similar:
+def nearness(raised: Sequence[Raised], text: str) -> float:
+    """How like the error a text is, 0…1: its similarity to the whole, or the share of an error's message that it tells again."""
+    said = set(terms(text))
+    messages = [{t for t in terms(f"{e.name} {e.message}") if len(t) > 1 and not t.isdigit()} for e in raised]
+    told = [len(m & said) / len(m) for m in messages if len(m & said) >= WORDS_TOLD_MIN]
+    return max([similarity(question(raised), text), *told])
+
+
+def _from_lesson(r: RelevantLesson, raised: Sequence[Raised]) -> Similar:
     text = f"{r.lesson.topic}\n{r.lesson.content}"
-    near = max(r.similarity, similarity(asked, text)) * r.lesson.confidence
+    near = max(r.similarity, nearness(raised, text)) * r.lesson.confidence
     return Similar(id=r.lesson_id, kind="lesson", text=text[:TEXT_LEN_MAX], similarity=round(near, 4), fix=r.lesson.content[:TEXT_LEN_MAX])
 
 
-def _from_hit(hit: SearchHit, asked: str) -> Similar:
-    near = round(similarity(asked, hit.text), 4)
+def _from_hit(hit: SearchHit, raised: Sequence[Raised]) -> Similar:
+    near = round(nearness(raised, hit.text), 4)
     fix = hit.text if hit.kind == "lesson" else next((hit.action_details[f] for f in FIX_FIELDS if hit.action_details.get(f)), None)
     fix = fix[:TEXT_LEN_MAX] if isinstance(fix, str) else None
     return Similar(id=hit.id, kind=hit.kind, text=hit.text[:TEXT_LEN_MAX], similarity=near, fix=fix)
@@ -150,7 +160,7 @@ async def _run(context: SkillContext, failing: Failing) -> Diagnosis:
     recalled = await context.recall.search(asked, limit=2 * RECALLED_MAX)
     hits = [h for h in recalled.hits if not is_echo(h.action_type, h.action_details, context.task_id)]
     lessons = context.lessons(asked, "technical", RECALLED_MAX)
-    return diagnose(raised, remembered(asked, hits, lessons))
+    return diagnose(raised, remembered(raised, hits, lessons))
 
 
 DEBUGGING = Skill(

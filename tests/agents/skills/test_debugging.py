@@ -178,7 +178,7 @@ class TestMemory:
         errors = parse(TRACE)
         before = diagnose(errors, []).diagnosis[0]
         recalled = hit("e1", "IndexError: list index out of range in total, sequence was empty", fix="check the length of items before")
-        found = diagnose(errors, remembered(question(errors), [recalled], []))
+        found = diagnose(errors, remembered(errors, [recalled], []))
         after = found.diagnosis[0]
         assert after.cause == before.cause
         assert after.confidence > before.confidence
@@ -190,23 +190,23 @@ class TestMemory:
     def test_a_lesson_about_something_else_in_it_becomes_a_cause(self) -> None:
         errors = parse(TRACE)
         taught = lesson("l1", "orders total", "Archived orders carry no positions: skip archived orders")
-        found = diagnose(errors, remembered(question(errors), [], [taught]))
+        found = diagnose(errors, remembered(errors, [], [taught]))
         mine = next(c for c in found.diagnosis if "lesson l1" in c.evidence)
         assert mine.fix is not None
         assert "skip archived orders" in mine.fix
 
     def test_what_is_remembered_without_a_fix_is_only_told(self) -> None:
         errors = parse(TRACE)
-        found = diagnose(errors, remembered(question(errors), [hit("e1", "IndexError: list index out of range")], []))
+        found = diagnose(errors, remembered(errors, [hit("e1", "IndexError: list index out of range")], []))
         assert found.diagnosis == diagnose(errors, []).diagnosis
         assert [s.id for s in found.similar] == ["e1"]
 
     def test_what_is_not_alike_is_left_out(self) -> None:
-        assert remembered(question(parse(TRACE)), [hit("e1", "Lunch was good")], []) == []
+        assert remembered(parse(TRACE), [hit("e1", "Lunch was good")], []) == []
 
     def test_a_lesson_that_is_recalled_too_is_told_once(self) -> None:
         taught = lesson("l1", "IndexError", "list index out of range: the list was empty")
-        found = remembered("IndexError list index out of range", [hit("l1", "IndexError list index", kind="lesson")], [taught])
+        found = remembered(parse("IndexError: list index out of range"), [hit("l1", "IndexError list index", kind="lesson")], [taught])
         assert [s.id for s in found] == ["l1"]
 
     def test_it_can_be_sent(self) -> None:
