@@ -89,7 +89,7 @@ class Consensus:
     def _due(self, state: rules.ProposalState, now: datetime) -> list[Duty]:
         ident = state.proposal_id
         if state.opened is None:
-            ready = self._members.is_in()
+            ready = self._members.hears_everyone("votes")
             return [Duty(f"open {ident}", partial(self._open_proposal, ident), shared=True)] if ready else []
         if decision := rules.verdict(state):
             return [Duty(f"decide {ident}", partial(self._decide, ident, decision), shared=True)]

@@ -78,9 +78,15 @@ class Members:
         seen = sighting.seen if sighting and sighting.profile else 0.0
         return rules.status(max(seen, self._listening_since), time.time()) != "gone"
 
-    def is_in(self) -> bool:
-        """Whether this agent itself is a member already."""
-        return self.agent in self.present("votes")
+    def listened_long(self) -> bool:
+        """Whether we have listened for so long that who was not heard is gone."""
+        return rules.status(self._listening_since, time.time()) == "gone"
+
+    def hears_everyone(self, takes: str) -> bool:
+        """False for a moment after the start, while agents that the log says are there have not been heard yet."""
+        there = self.present(takes)
+        unheard = [a for a, k in self.roster.items() if k.instances and takes in k.profile.takes and a not in there]
+        return self.agent in there and (not unheard or self.listened_long())
 
     def rank(self, lot: int) -> int:
         """This agent's place among the built-in agents that are there, turned by `lot` so that they share the work."""

@@ -33,8 +33,6 @@ from schemas.tasks import AssignedTask, Assignment, Finished, Submission, TaskDe
 
 SHOWN_WITHIN_S = 2.0
 """How long an agent stays booked for a task that was assigned, until the fold shows it."""
-NOBODY = "-"
-"""Stands for an agent that nobody has ever heard: it is `alive` only while we have not listened for long enough."""
 
 
 class Tasks:
@@ -113,13 +111,13 @@ class Tasks:
         """Whether it is there; as long as we have not listened for long enough, everyone is."""
         if instance is not None:
             return self.members.alive(agent, instance)
-        return agent in self.members.present("tasks") or self.members.alive(agent, NOBODY)
+        return agent in self.members.present("tasks") or not self.members.listened_long()
 
     def _assignments(self, waiting: Sequence[TaskState]) -> Iterator[Duty]:
         """The most urgent first, as long as there is room for them."""
-        candidates = self._candidates() if self._hears_everyone() else []
+        candidates = self._candidates() if self.members.hears_everyone("tasks") else []
         room = sum(c.capacity - c.open_tasks for c in candidates)
-        listed = None if self.members.alive(NOBODY, NOBODY) else self.members.listed("tasks")
+        listed = self.members.listed("tasks") if self.members.listened_long() else None
         for state in waiting:
             if room > 0 and any(matching.eligible(state.task, c) for c in candidates):
                 room -= 1
@@ -128,12 +126,6 @@ class Tasks:
             elif error := listed and matching.impossible(state.task, listed):
                 end = Finished(status="failed", error=error)
                 yield Duty(f"refuse task {state.task_id}", partial(self._finish, state, end), shared=True)
-
-    def _hears_everyone(self) -> bool:
-        """False for a moment after the start, while agents that the log says are there have not been heard yet."""
-        there = self.members.present("tasks")
-        unheard = [a for a, k in self.members.roster.items() if k.instances and "tasks" in k.profile.takes and a not in there]
-        return not unheard or not self.members.alive(NOBODY, NOBODY)
 
     def _candidates(self) -> list[Candidate]:
         present: Mapping[str, Profile] = self.members.present("tasks")
@@ -203,7 +195,7 @@ class Tasks:
             if known and not any(isinstance(e, Entry) and isinstance(e.body, Submission) for e in known):
                 await self._put_if(out, task_id, known[-1].seq)
         except TooLarge:
-            parent = self.book.open.get(child.parent or NOBODY)
+            parent = self.book.open.get(child.parent or "")
             if parent is not None:
                 await self._finish(parent, rules.failed("too_large", f"the input of {child.title} is larger than one message may be"))
 
