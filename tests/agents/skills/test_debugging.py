@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.skills.debugging import Diagnosis, diagnose, question, remembered
+from agents.skills.debugging import Diagnosis, diagnose, remembered
 from agents.skills.tracebacks import Raised, parse
 from tests.agents.skills.hits import hit, lesson
 
