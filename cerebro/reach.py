@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from bus.settings import BusSettings
+from cerebro import runfile
 from cerebro.settings import SHORT, read
 
 NATS_URL = SHORT["bus", "nats_url"]
@@ -20,16 +21,19 @@ def bus_settings(data: Path) -> BusSettings:
     settings = read(os.environ).bus
     if NATS_URL in os.environ:
         return settings
-    return msgspec.structs.replace(settings, nats_url=_address(data, "nats"))
+    return msgspec.structs.replace(settings, nats_url=_running(data).nats)
 
 
 def http_url(data: Path) -> str:
     """Where REST of the mesh on the folder `data` is served."""
-    return _address(data, "http")
+    return _running(data).http
 
 
-def _address(data: Path, part: str) -> str:
+def _running(data: Path) -> runfile.Run:
     try:
-        return str(msgspec.json.decode((data / "run.json").read_bytes())[part])
-    except (OSError, msgspec.MsgspecError, KeyError) as e:
-        raise NotRunning(f"no mesh runs on {data}: start one with `make up`, or name its folder with --data") from e
+        run = runfile.read(data)
+    except OSError as e:
+        raise NotRunning(f"what runs on {data} cannot be read: {e}") from e
+    if run is None:
+        raise NotRunning(f"no mesh runs on {data}: start one with `make up`, or name its folder with --data")
+    return run
