@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import consensus, dead, emotion, learning, members, memory, tasks
+from schemas import concepts, consensus, continuity, dead, emotion, forgetting, graph, learning, members, memory, tasks
 
 MESH = "MESH"
 """The log: everything that happened, in the order of the world."""
@@ -110,6 +110,8 @@ ASK_TASKS = _ask("ask.tasks", tasks.TaskFilter, tasks.TaskPage)
 
 # Memory
 EPISODE = _log("episode", "memory.episode.{agent}", memory.Action, By.SELF, gateway=True)
+CONCEPT = _log("concept", "memory.concept.{concept}", concepts.ConceptFormed, By.MEMORY)
+FORGOTTEN = _log("forgotten", "memory.forgotten.{receipt}", forgetting.Forgotten, By.MEMORY)
 CHANGED = Subject(name="memory.changed", pattern="memory.changed.{agent}.{kind}", body=memory.Changed, by=By.MEMORY)
 MEMORY_SEARCH = _ask("memory.search", memory.SearchRequest, memory.SearchResults)
 MEMORY_RECENT = _ask("memory.recent", memory.RecentFilter, memory.EpisodePage)
@@ -120,9 +122,13 @@ MEMORY_WORKING_PUT = _ask("memory.working.put", memory.WorkingPut, memory.Workin
 MEMORY_WORKING_GET = _ask("memory.working.get", memory.WorkingKey, memory.WorkingView)
 MEMORY_WORKING_LIST = _ask("memory.working.list", memory.WorkingFilter, memory.WorkingList)
 MEMORY_WORKING_DELETE = _ask("memory.working.delete", memory.WorkingKey, memory.Deleted)
-MEMORY_SEMANTIC_PUT = _ask("memory.semantic.put", memory.ConceptRequest, memory.ConceptView)
-MEMORY_SEMANTIC_GET = _ask("memory.semantic.get", memory.ById, memory.ConceptWithSources)
-MEMORY_SEMANTIC_LIST = _ask("memory.semantic.list", memory.ConceptFilter, memory.ConceptPage)
+MEMORY_SEMANTIC_PUT = _ask("memory.semantic.put", concepts.ConceptRequest, concepts.ConceptView)
+MEMORY_SEMANTIC_GET = _ask("memory.semantic.get", memory.ById, concepts.ConceptWithSources)
+MEMORY_SEMANTIC_LIST = _ask("memory.semantic.list", concepts.ConceptFilter, concepts.ConceptPage)
+MEMORY_CONSOLIDATE = _ask("memory.consolidate", concepts.ConsolidateRequest, concepts.ConsolidationReport)
+MEMORY_GRAPH = _ask("memory.graph", graph.GraphRequest, graph.GraphView)
+MEMORY_CONTINUITY = _ask("memory.continuity", continuity.ContinuityRequest, continuity.Continuity)
+MEMORY_FORGET = _ask("memory.forget", forgetting.ForgetRequest, forgetting.ForgetReceipt)
 
 # Dead letters
 DEAD_LETTER = Subject(name="dead", pattern="dead.{stream}.{consumer}", body=dead.DeadLetter, by=By.ANY, stream=DEAD)
@@ -136,6 +142,8 @@ MESH_SUBJECTS = (
     "mesh.task.>",
     "mesh.member.>",
     "memory.episode.>",
+    "memory.concept.>",
+    "memory.forgotten.>",
 )
 """What the log takes in."""
 PROTOCOLS = "mesh.>"

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from gateway.api import actions, consensus, emotion, events, learning, members, operations, recall, semantic, tasks, working
+from gateway.api import actions, consensus, emotion, events, learning, lifecycle, members, operations, recall, semantic, tasks, working
 from gateway.health import HealthView
 from gateway.route import Area, Route
+from schemas import concepts, continuity, forgetting, graph, memory
 from schemas import consensus as votes
 from schemas import emotion as affects
 from schemas import learning as lessons
 from schemas import members as agents
-from schemas import memory
 from schemas import tasks as work
 
 OK = {200: "What was asked for."}
@@ -256,6 +256,62 @@ MEMORY: list[Route] = [
         statuses=OK,
     ),
     Route(
+        method="DELETE",
+        path="/memory/episodic/{episode_id}",
+        area=Area.MEMORY,
+        summary="Erase one episode",
+        handler=lifecycle.forget_episode,
+        path_type=recall.EpisodePath,
+        reply=forgetting.ForgetReceipt,
+        problems=(409,),
+        statuses={200: "Erased everywhere; the receipt."},
+    ),
+    Route(
+        method="POST",
+        path="/memory/forget",
+        area=Area.MEMORY,
+        summary="Erase what an agent, a session or a tag left",
+        handler=lifecycle.forget,
+        body=forgetting.ForgetRequest,
+        hidden=("id",),
+        reply=forgetting.ForgetReceipt,
+        problems=(409,),
+        statuses={200: "Erased everywhere; the receipt."},
+        example={"session_id": "support-4711"},
+    ),
+    Route(
+        method="POST",
+        path="/memory/consolidate",
+        area=Area.MEMORY,
+        summary="Consolidate episodes into concepts",
+        handler=lifecycle.consolidate,
+        body=concepts.ConsolidateRequest,
+        reply=concepts.ConsolidationReport,
+        statuses={202: "The report of the run."},
+        example={"agent_id": "nexus"},
+    ),
+    Route(
+        method="GET",
+        path="/memory/continuity/{agent_id}",
+        area=Area.MEMORY,
+        summary="What an agent needs to go on",
+        handler=lifecycle.continuity,
+        path_type=lifecycle.AgentPath,
+        reply=continuity.Continuity,
+        statuses=OK,
+    ),
+    Route(
+        method="GET",
+        path="/memory/graph/{id}",
+        area=Area.MEMORY,
+        summary="What stands around a memory",
+        handler=lifecycle.graph,
+        path_type=lifecycle.NodePath,
+        query=lifecycle.GraphQuery,
+        reply=graph.GraphView,
+        statuses=OK,
+    ),
+    Route(
         method="GET",
         path="/memory/working",
         area=Area.MEMORY,
@@ -303,8 +359,8 @@ MEMORY: list[Route] = [
         area=Area.MEMORY,
         summary="List concepts",
         handler=semantic.concepts,
-        query=memory.ConceptFilter,
-        reply=memory.ConceptPage,
+        query=concepts.ConceptFilter,
+        reply=concepts.ConceptPage,
         statuses=OK,
     ),
     Route(
@@ -313,8 +369,8 @@ MEMORY: list[Route] = [
         area=Area.MEMORY,
         summary="Keep a concept",
         handler=semantic.put_concept,
-        body=memory.ConceptRequest,
-        reply=memory.ConceptView,
+        body=concepts.ConceptRequest,
+        reply=concepts.ConceptView,
         statuses={201: "Kept."},
         example={"concept": "pool sizing", "content": "Twice the cores is enough.", "knowledge_type": "heuristic", "confidence_score": 0.8},
     ),
@@ -325,7 +381,7 @@ MEMORY: list[Route] = [
         summary="A concept with its sources",
         handler=semantic.concept,
         path_type=semantic.ConceptPath,
-        reply=memory.ConceptWithSources,
+        reply=concepts.ConceptWithSources,
         statuses=OK,
     ),
 ]

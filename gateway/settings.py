@@ -45,6 +45,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest wait for an actor's answer to a plain question (504)."""
     search_s: Seconds = 15.0
     """Longest wait for the answer to a search."""
+    consolidate_s: Seconds = 60.0
+    """Longest wait for the report of a consolidation, which goes on without its caller."""
+    forget_s: Seconds = 60.0
+    """Longest wait for the receipt of a forgetting."""
     memory_wait_s: Seconds = 10.0
     """Longest wait of `?wait=persisted` or `?wait=searchable`; then 202."""
     assign_wait_s: Seconds = 2.0

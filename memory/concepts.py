@@ -12,7 +12,8 @@ from memory.database import Database, statement
 from memory.episode_row import storable
 from memory.episodes import get_episodes
 from memory.positions import CONCEPTS, PERSISTER, advance
-from schemas.memory import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources, Uuid
+from schemas.concepts import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
+from schemas.memory import Uuid
 from schemas.words import rfc3339
 
 PUT: Final = statement("put_concept")

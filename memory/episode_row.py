@@ -27,8 +27,9 @@ ABSENT: Final = "\ufffd"
 
 
 class EpisodeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `episodes`; JSON columns and tags are JSON text already."""
+    """One row of `episodes`; JSON columns and tags are JSON text already. `entry` is what it was made of, and no column."""
 
+    entry: Entry
     episode_id: str
     kind: Literal["episode", "lesson"]
     agent_id: str
@@ -76,6 +77,7 @@ def _row(entry: Entry, action: Action, body: dict[str, Any]) -> EpisodeRow:
     is_lesson = isinstance(entry.body, Lesson)
     shown = f"{body['topic']}\n{body['content']}" if is_lesson else content(action.action_details)
     return EpisodeRow(
+        entry=entry,
         episode_id=plain(entry.event_id),
         kind="lesson" if is_lesson else "episode",
         agent_id=entry.agent,

@@ -18,7 +18,7 @@ RECENT: Final = statement("recent_episodes")
 GET: Final = statement("get_episodes")
 STATES: Final = statement("episode_states")
 
-COLUMNS: Final = EpisodeRow.__struct_fields__
+COLUMNS: Final = tuple(field for field in EpisodeRow.__struct_fields__ if field != "entry")
 """The order of the parameters of `insert_episodes`."""
 
 

@@ -27,6 +27,8 @@ IMPORTANCE: Final = {
     subjects.MEMBER.name: 0.3,
     subjects.TASK_ASSIGNED.name: 0.3,
     subjects.TASK_PROGRESS.name: 0.2,
+    subjects.CONCEPT.name: 0.2,
+    subjects.FORGOTTEN.name: 0.2,
     subjects.DEADLINE.name: 0.1,
     subjects.INTEGRATED.name: 0.1,
 }
@@ -42,6 +44,8 @@ ECHOES: Final = frozenset(
         subjects.MEMBER,
         subjects.INTEGRATED,
         subjects.AFFECT,
+        subjects.CONCEPT,
+        subjects.FORGOTTEN,
     )
 )
 """Events that say in words only what another event says already (an opening repeats its proposal, an assignment its task).

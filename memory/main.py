@@ -15,6 +15,7 @@ from memory.cache import Cache
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, claim_space, load
+from memory.fold import Fold, Projection
 from memory.persister import Persister
 from memory.questions import Questions
 from memory.search import Search
@@ -85,7 +86,8 @@ async def _serve(
     """Wire the parts and run them; ends only by being cancelled or by an error of one of them."""
     arrivals = Arrivals(database, embeds=embedding is not None, recheck_s=settings.await_recheck_s)
     embedder = Embedder(database, embedding, arrivals, settings) if embedding is not None else None
-    persister = Persister(bus, database, arrivals, settings, announce=embedder.wake if embedder else _nobody)
+    fold = Fold(database, projections(database))
+    persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, settings)
     questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder)
@@ -101,6 +103,11 @@ async def _serve(
             ready()
     finally:
         await service.stop()
+
+
+def projections(_database: Database) -> list[Projection]:
+    """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
+    return []
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

@@ -26,7 +26,8 @@ from bus.log import Delivery, Durable
 from memory.arrivals import Arrivals
 from memory.database import RAISED, Connection, Database, refused_reason
 from memory.episode_row import EpisodeRow, episode_row
-from memory.episodes import insert_episodes, known_contents
+from memory.episodes import known_contents
+from memory.fold import Fold
 from memory.positions import PERSISTER, advance
 from memory.settings import MemorySettings
 from schemas.entry import Malformed
@@ -46,9 +47,12 @@ Settled = dict[int, Outcome]
 class Persister:
     """One loop over the durable consumer `memory`. `announce` is called after each commit, before anything is acknowledged."""
 
-    def __init__(self, bus: Bus, database: Database, arrivals: Arrivals, settings: MemorySettings, *, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, bus: Bus, database: Database, fold: Fold, arrivals: Arrivals, settings: MemorySettings, *, announce: Callable[[], None]
+    ) -> None:
         self._bus = bus
         self._database = database
+        self._fold = fold
         self._arrivals = arrivals
         self._settings = settings
         self._announce = announce
@@ -111,7 +115,7 @@ class Persister:
     async def _commit(self, rows: Sequence[EpisodeRow]) -> tuple[set[int], Settled]:
         """One transaction. Returns the places of the new rows, and how each of `rows` ended."""
         async with self._database.transaction() as connection:
-            taken = await insert_episodes(self._database, connection, rows)
+            taken = await self._fold.take(connection, rows)
             settled = await self._compared(connection, rows, taken)
             await advance(self._database, connection, PERSISTER, rows[-1].stream_seq, len(taken))
         return taken, settled

@@ -15,22 +15,8 @@ from memory.episodes import get_episodes, recent_episodes
 from memory.search import CONCEPT_AGENT, Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
-from schemas.memory import (
-    ById,
-    Changed,
-    ConceptFilter,
-    ConceptPage,
-    ConceptRequest,
-    ConceptView,
-    ConceptWithSources,
-    Deleted,
-    EpisodePage,
-    EpisodeView,
-    RecentFilter,
-    WorkingKey,
-    WorkingPut,
-    WorkingView,
-)
+from schemas.concepts import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
+from schemas.memory import ById, Changed, Deleted, EpisodePage, EpisodeView, RecentFilter, WorkingKey, WorkingPut, WorkingView
 
 SERVICE: Final = "memory"
 

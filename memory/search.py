@@ -31,6 +31,7 @@ CONCEPTS: Final = statement("concept_hits")
 
 SEQ_MAX: Final = 2**63 - 1  # of a bigint
 CONCEPT_TYPE: Final = "concept"
+LESSON_KIND: Final = "lesson"
 CONCEPT_AGENT: Final = "mesh"
 """A concept is nobody's own: a search by agent does not find it."""
 
@@ -57,7 +58,7 @@ class Search:
         if results is None:
             results = await self._hits(await self._fused(asked))
             await self._cache.put(key, msgspec.json.encode(results), self._settings.search_cache_ttl_s)
-        return SearchResults(results=results, took_ms=round((time.perf_counter() - start) * 1000, 3), cached=cached)
+        return SearchResults(results=results, next_before=None, took_ms=round((time.perf_counter() - start) * 1000, 3), cached=cached)
 
     async def _key(self, asked: SearchRequest) -> str:
         """What was asked and the state it was asked of: whatever is committed, changes the key."""
@@ -122,14 +123,17 @@ def _hit(fused: Fused, fields: dict[str, Any]) -> SearchHit:
 
 
 def _episode(r: asyncpg.Record) -> dict[str, Any]:
+    details = decoded(r["action_details"])
+    sources = details.get("source_episodes") if r["kind"] == LESSON_KIND else [r["episode_id"]]
     return {
         "agent_id": r["agent_id"],
         "timestamp": rfc3339(r["timestamp"]),
         "action_type": r["action_type"],
         "text": r["content"],
-        "action_details": decoded(r["action_details"]),
+        "action_details": details,
         "tags": r["tags"],
         "importance_score": r["importance_score"],
+        "source_episodes": sources or [],
     }
 
 
@@ -143,4 +147,5 @@ def _concept(r: asyncpg.Record) -> dict[str, Any]:
         "action_details": details,
         "tags": [],
         "importance_score": r["confidence_score"],
+        "source_episodes": r["source_episodes"],
     }

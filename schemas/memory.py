@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from schemas.words import Body, EventId, EventIds, PageSize, Reply, Tags, Text, Time, Title, Token, Unit
+from schemas.words import Body, EventId, PageSize, Reply, Tags, Time, Token, Unit
 
 ACTIONS_MAX = 1_000
 """Most actions in one `POST /memory/actions`."""
@@ -123,7 +123,9 @@ class ById(Body, frozen=True, kw_only=True):
 
 
 class SearchRequest(Body, frozen=True, kw_only=True):
-    """`memory.search`, `POST /memory/search`. `as_of`: a time, or a log position (a number)."""
+    """`memory.search`, `POST /memory/search`. `as_of`: a time, or a log position (a number). `spread`: follow the graph from what
+    was found. `before`: an opaque cursor, the `next_before` of the page before.
+    """
 
     query: Annotated[str, Meta(min_length=1, max_length=QUERY_LEN_MAX)]
     mode: Literal["hybrid", "text", "vector"] = "hybrid"
@@ -134,7 +136,9 @@ class SearchRequest(Body, frozen=True, kw_only=True):
     since: Time | None = None
     until: Time | None = None
     as_of: Time | Annotated[int, Meta(ge=0)] | None = None
+    spread: bool = False
     limit: PageSize = 10
+    before: Annotated[str, Meta(max_length=1_000)] | None = None
 
 
 class Ranks(Reply, frozen=True, kw_only=True):
@@ -154,12 +158,15 @@ class SearchHit(Reply, frozen=True, kw_only=True):
     action_details: dict[str, Any]
     tags: list[str]
     importance_score: float
+    source_episodes: list[str]
+    """What it rests on: a concept's or lesson's sources; an episode is its own."""
     score: float
     ranks: Ranks
 
 
 class SearchResults(Reply, frozen=True, kw_only=True):
     results: list[SearchHit]
+    next_before: str | None
     took_ms: float
     cached: bool
 
@@ -211,47 +218,6 @@ class WorkingList(Reply, frozen=True, kw_only=True):
 
 class Deleted(Reply, frozen=True, kw_only=True):
     deleted: bool
-
-
-class ConceptRequest(Body, frozen=True, kw_only=True):
-    """`memory.semantic.put`, `POST /memory/semantic`."""
-
-    concept: Annotated[str, Meta(min_length=1, max_length=255)]
-    content: Annotated[Text, Meta(min_length=1)]
-    knowledge_type: Annotated[str, Meta(min_length=1, max_length=100)] = "general"
-    confidence_score: Unit = 0.5
-    source_episodes: EventIds = []
-
-
-class ConceptFilter(Body, frozen=True, kw_only=True):
-    """`memory.semantic.list`, `GET /memory/semantic`."""
-
-    query: Annotated[str, Meta(min_length=1, max_length=QUERY_LEN_MAX)] | None = None
-    knowledge_type: Title | None = None
-    confidence_min: Unit | None = None
-    limit: PageSize = 50
-    before: Annotated[str, Meta(max_length=1_000)] | None = None
-
-
-class ConceptView(Reply, frozen=True, kw_only=True):
-    concept_id: str
-    concept: str
-    content: str
-    knowledge_type: str
-    confidence_score: float
-    source_episodes: list[str]
-    created_at: str
-
-
-class ConceptWithSources(ConceptView, frozen=True, kw_only=True):
-    """A concept with its source episodes in full."""
-
-    sources: list[EpisodeView]
-
-
-class ConceptPage(Reply, frozen=True, kw_only=True):
-    concepts: list[ConceptView]
-    next_before: str | None
 
 
 class StatsRequest(Body, frozen=True, kw_only=True):

@@ -15,9 +15,10 @@ from msgspec import Meta
 from agents.skills.skill import Skill, SkillContext, SkillError, bad_input, is_echo
 from bus import subjects
 from bus.errors import CerebroError, Refused
+from schemas.concepts import ConceptWithSources
 from schemas.learning import LessonView
 from schemas.members import Ask
-from schemas.memory import QUERY_LEN_MAX, ById, ConceptWithSources, EpisodeView, RecentFilter
+from schemas.memory import QUERY_LEN_MAX, ById, EpisodeView, RecentFilter
 from schemas.words import EventId
 
 NODES_MAX = 60

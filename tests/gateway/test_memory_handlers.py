@@ -16,7 +16,8 @@ from bus.subjects import (
     MEMORY_WORKING_GET,
     MEMORY_WORKING_PUT,
 )  # fmt: skip
-from schemas.memory import Await, Awaited, ById, ConceptView, Deleted, EpisodeView, WorkingKey, WorkingPut, WorkingView
+from schemas.concepts import ConceptView
+from schemas.memory import Await, Awaited, ById, Deleted, EpisodeView, WorkingKey, WorkingPut, WorkingView
 from tests.gateway.conftest import Door
 
 ACTION = {"agent_id": "nexus", "action_type": "deploy", "action_details": {"text": "went live"}, "tags": ["x"]}

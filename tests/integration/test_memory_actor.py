@@ -21,25 +21,15 @@ from cerebro.embedded.postgres import PostgresServer
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.database import Database
+from memory.fold import Fold
 from memory.main import run
 from memory.persister import CONSUMER, Persister
 from memory.settings import MemorySettings
+from schemas.concepts import ConceptFilter, ConceptRequest
 from schemas.consensus import Deadline, Vote
 from schemas.dead import DeadLetter
 from schemas.learning import Lesson
-from schemas.memory import (
-    Action,
-    Await,
-    ById,
-    ConceptFilter,
-    ConceptRequest,
-    RecentFilter,
-    SearchRequest,
-    StatsRequest,
-    WorkingFilter,
-    WorkingKey,
-    WorkingPut,
-)
+from schemas.memory import Action, Await, ById, RecentFilter, SearchRequest, StatsRequest, WorkingFilter, WorkingKey, WorkingPut
 
 
 @pytest.fixture
@@ -285,7 +275,7 @@ async def persister(bus: Bus, settings: MemorySettings) -> AsyncIterator[tuple[P
     await migrations.apply(settings.postgres_dsn)
     database = Database(settings)
     await database.open()
-    taking = Persister(bus, database, Arrivals(database, embeds=False, recheck_s=1), settings, announce=lambda: None)
+    taking = Persister(bus, database, Fold(database, []), Arrivals(database, embeds=False, recheck_s=1), settings, announce=lambda: None)
     yield taking, Durable(bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=500, ack_wait_s=1)
     await database.close()
 

@@ -9,7 +9,7 @@ from bus.errors import Refused
 from memory.concepts import get_concept, list_concepts, put_concept
 from memory.database import Database
 from memory.episode_row import EpisodeRow
-from schemas.memory import ConceptFilter, ConceptRequest
+from schemas.concepts import ConceptFilter, ConceptRequest
 
 
 class TestConcepts:

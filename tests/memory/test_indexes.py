@@ -20,7 +20,8 @@ from memory.embedding import claim_space
 from memory.episodes import episode_states, get_episodes, recent_episodes
 from memory.search import Search
 from memory.settings import MemorySettings
-from schemas.memory import ConceptFilter, RecentFilter, SearchRequest, WorkingFilter, WorkingKey
+from schemas.concepts import ConceptFilter
+from schemas.memory import RecentFilter, SearchRequest, WorkingFilter, WorkingKey
 from tests.memory.conftest import START
 
 ROWS = 20_000

@@ -21,7 +21,8 @@ from memory.embedding import Embedding, SpaceMismatch, claim_space
 from memory.episode_row import EpisodeRow
 from memory.search import Search
 from memory.settings import MemorySettings
-from schemas.memory import ConceptRequest, SearchRequest
+from schemas.concepts import ConceptRequest
+from schemas.memory import SearchRequest
 from tests.memory.conftest import START
 
 MakeRow = Callable[..., EpisodeRow]

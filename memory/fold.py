@@ -1,0 +1,36 @@
+"""The fold: what a well-formed entry of the log becomes in PostgreSQL. The persister and the rebuild both go this way."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from memory.database import Connection, Database
+from memory.episode_row import EpisodeRow
+from memory.episodes import insert_episodes
+
+
+class Projection(Protocol):
+    """Something kept beside the episodes and derived from the same entries: the graph, concepts, open tasks."""
+
+    async def take(self, connection: Connection, fresh: Sequence[EpisodeRow]) -> None:
+        """Take in entries that are new, in the order of the log, in the caller's transaction. Called once for each entry.
+
+        Deterministic: the same entries leave the same rows. Raises a PostgresError where PostgreSQL refuses a value; then the
+        persister halves the batch until the entry stands alone, and buries it.
+        """
+
+
+class Fold:
+    """Episodes first, then every projection, all of them in one transaction."""
+
+    def __init__(self, database: Database, projections: Sequence[Projection]) -> None:
+        self._database = database
+        self._projections = projections
+
+    async def take(self, connection: Connection, rows: Sequence[EpisodeRow]) -> set[int]:
+        """Put in what is new of `rows`, which stand in the order of the log; return the places of those in the log."""
+        taken = await insert_episodes(self._database, connection, rows)
+        fresh = [row for row in rows if row.stream_seq in taken]
+        if fresh:
+            for projection in self._projections:
+                await projection.take(connection, fresh)
+        return taken

@@ -1,0 +1,1 @@
+-- Passages, postings and spaces of vectors.

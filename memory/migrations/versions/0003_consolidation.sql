@@ -1,0 +1,1 @@
+-- Versions of concepts, what was recalled, runs of the consolidation.

@@ -1,0 +1,1 @@
+-- Edges between what is remembered, and open tasks.
