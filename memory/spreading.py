@@ -10,14 +10,18 @@ that p is in the unit of the hits' scores: a hit that nothing leads to keeps its
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from memory.database import Database, statement
+from memory.fusion import Found, Fused
 from memory.settings import MemorySettings
 from schemas.graph import EdgeKind
 
 SUBGRAPH: Final = statement("spread_edges")
+ADMITTED: Final = statement("spread_admitted")
+
+NEIGHBOURS_MAX: Final = 200
+"""Most memories that no arm found and that one search looks at."""
 
 WEIGHTS: Final[Mapping[EdgeKind, float]] = {
     "derived_from": 1.0,
@@ -55,16 +59,34 @@ def spread(scores: Mapping[str, float], links: Sequence[Link], *, damping: float
     return total
 
 
-class Subgraph:
-    """Reads the edges around some hits: up to two edges away, bounded, without agents (everything hangs together by them)."""
+class Spreading:
+    """What a search does after its fusion when it is asked to `spread`."""
 
     def __init__(self, database: Database, settings: MemorySettings) -> None:
         self._database = database
         self._settings = settings
 
-    async def links(self, ids: Sequence[str], as_of_time: datetime | None, as_of_seq: int | None) -> list[Link]:
-        """What led from one to another at that time. Raises `Unavailable`."""
+    async def over(self, fused: Sequence[Fused], filters: Sequence[Any]) -> list[Fused]:
+        """The hits in their new order, among them neighbours that no arm found but that pass all filters. Scores only grow.
+
+        `filters` are the parameters that every arm has, in their order. Raises `Unavailable`.
+        """
         s = self._settings
-        bounds = (s.spread_edges_of_node_max, s.spread_edges_max)
-        found = await self._database.rows(SUBGRAPH, ids, *bounds, as_of_time, as_of_seq)
-        return [(r["source"], r["target"], WEIGHTS[r["kind"]]) for r in found]
+        scores = {hit.found.id: hit.score for hit in fused[: s.spread_hits_max]}
+        as_of = filters[-2:]
+        found = await self._database.rows(SUBGRAPH, list(scores), s.spread_edges_of_node_max, s.spread_edges_max, *as_of)
+        links = [(r["source"], r["target"], WEIGHTS[r["kind"]]) for r in found]
+        after = spread(scores, links, damping=s.spread_damping, rounds=s.spread_rounds)
+        gained = {node: score - scores.get(node, 0.0) for node, score in after.items()}
+        grown = [Fused(hit.found, hit.score + gained.get(hit.found.id, 0.0), hit.text, hit.vector) for hit in fused]
+        known = {hit.found.id for hit in fused}
+        grown += await self._admitted([node for node in gained if node not in known], gained, filters)
+        return sorted(grown, key=lambda hit: -hit.score)
+
+    async def _admitted(self, nodes: Sequence[str], gained: Mapping[str, float], filters: Sequence[Any]) -> list[Fused]:
+        """The best of these nodes that are memories and pass the filters."""
+        best = sorted(nodes, key=lambda node: (-gained[node], node))[:NEIGHBOURS_MAX]
+        if not best:
+            return []
+        found = await self._database.rows(ADMITTED, best, *filters)
+        return [Fused(Found(r["kind"], r["id"]), gained[r["id"]], None, None) for r in found]
