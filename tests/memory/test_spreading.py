@@ -1,10 +1,28 @@
-"""How the score of a hit goes on along the graph: the arithmetic."""
+"""How the score of a hit goes on along the graph: the arithmetic, and what a search makes of it."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from memory.spreading import spread
+from bus import subjects
+from memory.database import Database
+from memory.episode_row import EpisodeRow
+from memory.fusion import Found, Fused
+from memory.search import filters_of
+from memory.settings import MemorySettings
+from memory.spreading import Spreading, spread
+from schemas.consensus import Vote
+from schemas.memory import SearchRequest
+from tests.memory.conftest import START
+from tests.memory.logged import logged
 
-LOOSE = {"damping": 0.5, "rounds": 50}
+MakeRow = Callable[..., EpisodeRow]
+Remember = Callable[[Sequence[EpisodeRow]], Any]
+
+LOOSE: dict[str, Any] = {"damping": 0.5, "rounds": 50}
 
 
 class TestSpread:
@@ -39,3 +57,54 @@ class TestSpread:
         links = [(f"n{a}", f"n{b}", 1.0) for a in range(10) for b in range(a)]
         after = spread({"n0": 1.0, "n5": 0.5}, links, **LOOSE)
         assert sum(after.values()) <= 1.5 / (1 - 0.5) + 1e-9
+
+
+def hit(ident: str, score: float) -> Fused:
+    return Fused(Found("episode", ident), score, 1, None)
+
+
+@pytest.fixture
+def spreading(database: Database, settings: MemorySettings) -> Spreading:
+    return Spreading(database, settings)
+
+
+class TestOverASearch:
+    """event-1 ← event-2 ← event-3: each names the one before. Nothing else hangs together."""
+
+    @pytest_asyncio.fixture(autouse=True)
+    async def _remembered(self, make_row: MakeRow, remember: Remember) -> None:
+        named = {2: "event-1", 3: "event-2"}
+        agents = {1: "nexus", 2: "aria", 3: "nexus", 4: "nexus"}
+        await remember([make_row(n, agent=agents[n], tags=[f"tag-{n}"], action_details={"episode": named.get(n, "")}) for n in range(1, 5)])
+
+    async def found(self, spreading: Spreading, *hits: Fused, **fields: Any) -> list[str]:
+        asked = SearchRequest(query="q", spread=True, **fields)
+        return [f.found.id for f in await spreading.over(hits, filters_of(asked))]
+
+    async def test_neighbours_come_in_the_nearer_first(self, spreading: Spreading) -> None:
+        assert await self.found(spreading, hit("event-1", 1.0)) == ["event-1", "event-2", "event-3"]
+
+    async def test_hits_that_hang_together_pass_one_that_does_not(self, spreading: Spreading) -> None:
+        hits = (hit("event-4", 0.11), hit("event-1", 0.1), hit("event-2", 0.1))
+        assert (await self.found(spreading, *hits))[:3] == ["event-2", "event-1", "event-4"]
+
+    async def test_a_neighbour_passes_the_filters_or_stays_out(self, spreading: Spreading) -> None:
+        for filters in ({"agent_id": "nexus"}, {"tags": ["tag-3"]}, {"since": START + timedelta(seconds=3)}):
+            assert await self.found(spreading, hit("event-1", 1.0), **filters) == ["event-1", "event-3"]
+        assert await self.found(spreading, hit("event-1", 1.0), kinds=["lesson"]) == ["event-1"]
+
+    async def test_it_spreads_over_what_was_known_then(self, spreading: Spreading) -> None:
+        for as_of in (2, START + timedelta(seconds=2)):
+            assert await self.found(spreading, hit("event-1", 1.0), as_of=as_of) == ["event-1", "event-2"]
+
+    async def test_a_neighbour_has_no_rank_in_an_arm(self, spreading: Spreading) -> None:
+        found = await spreading.over([hit("event-1", 1.0)], filters_of(SearchRequest(query="q")))
+        assert [(f.text, f.vector) for f in found] == [(1, None), (None, None), (None, None)]
+
+    async def test_nothing_found_stays_nothing(self, spreading: Spreading) -> None:
+        assert await self.found(spreading) == []
+
+    async def test_agents_are_no_bridges(self, spreading: Spreading, remember: Remember) -> None:
+        votes = [logged(n, subjects.VOTE, Vote(choice="approve"), proposal=f"p{n}", agent="aria") for n in (10, 11)]
+        await remember(votes)
+        assert await self.found(spreading, hit("event-10", 1.0)) == ["event-10"]
