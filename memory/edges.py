@@ -47,6 +47,9 @@ UUID: Final = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12
 NAMING: Final = ("task", "task_id", "proposal", "proposal_id", "episode", "episode_id", "lesson_id", "concept_id", "evidence")
 """Fields of an action's details, context and handoff packet whose values are ids, however they are written."""
 
+OPENED: Final = ("proposal", "task")
+"""These may have the id of the entry that opened them; then an edge from the one to the other says what the id is."""
+
 Ends = tuple[str, NodeKind | None, EdgeKind, str, NodeKind | None]
 """Source, its kind, the kind of the edge, target, its kind."""
 
@@ -67,7 +70,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
 def edges_of(row: EpisodeRow) -> list[Edge]:
     """The edges that this entry draws, each once. The same entry gives the same edges, in the same order."""
     derive = _DERIVED.get(row.entry.name)
-    found = {(s, kind, t): (s, s_kind, kind, t, t_kind) for s, s_kind, kind, t, t_kind in derive(row) if s != t} if derive else {}
+    found = {(s, kind, t): (s, s_kind, kind, t, t_kind) for s, s_kind, kind, t, t_kind in derive(row)} if derive else {}
     return [
         Edge(
             source=source,
@@ -80,6 +83,7 @@ def edges_of(row: EpisodeRow) -> list[Edge]:
             recorded_at=row.recorded_at,
         )
         for source, source_kind, kind, target, target_kind in found.values()
+        if source != target or target_kind in OPENED
     ]
 
 

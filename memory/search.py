@@ -81,19 +81,19 @@ class Search:
         weights = {"text_weight": s.fusion_text_weight, "vector_weight": s.fusion_vector_weight}
         fused = fuse(text, vector, k=s.fusion_k, limit=2 * depth, **weights)
         if asked.spread:
-            fused = await self._spreading.over(fused, filters_of(asked))
+            fused = await self._spreading.over(fused, _filters(asked))
         return fused[: asked.limit]
 
     async def _text_arm(self, asked: SearchRequest, depth: int) -> list[Found]:
         if asked.mode == "vector":
             return []
-        return _found(await self._database.rows(TEXT, asked.query, *filters_of(asked), depth))
+        return _found(await self._database.rows(TEXT, asked.query, *_filters(asked), depth))
 
     async def _vector_arm(self, asked: SearchRequest, depth: int) -> list[Found]:
         """Few candidates are compared one by one: exact, and quicker than an index that must pass over the others."""
         if self._embedding is None or self._space is None or self._nearest is None or asked.mode == "text":
             return []
-        filters = filters_of(asked)
+        filters = _filters(asked)
         most = self._settings.exact_len_max
         vector, count = await asyncio.gather(self._embedding.question(asked.query), self._database.rows(COUNT, *filters, most + 1))
         if count[0]["candidates"] > most:
@@ -114,7 +114,7 @@ class Search:
         return [_hit(f, fields) for f, fields in keyed if fields is not None]
 
 
-def filters_of(asked: SearchRequest) -> tuple[Any, ...]:
+def _filters(asked: SearchRequest) -> tuple[Any, ...]:
     """The parameters that every arm has, in their order."""
     as_of_time = asked.as_of if isinstance(asked.as_of, datetime) else None
     as_of_seq = min(asked.as_of, SEQ_MAX) if isinstance(asked.as_of, int) else None

@@ -10,7 +10,7 @@ LEFT JOIN LATERAL (
     SELECT h.handoff_packet
     FROM memory_system.edges AS m
     JOIN memory_system.episodes AS h ON h.episode_id = m.source
-    WHERE m.target = t.task_id AND m.kind = 'mentions' AND h.handoff_packet IS NOT NULL
+    WHERE m.target = t.task_id AND m.kind IN ('mentions', 'cross_reference') AND h.handoff_packet IS NOT NULL
     ORDER BY m.stream_seq DESC
     LIMIT 1
 ) AS handoff ON true

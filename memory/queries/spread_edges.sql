@@ -43,5 +43,6 @@ far AS (
 )
 SELECT DISTINCT source, kind, target
 FROM (SELECT * FROM near UNION ALL SELECT * FROM far) AS found
+WHERE source <> target
 ORDER BY source, kind, target
 LIMIT $3

@@ -126,6 +126,20 @@ class TestWhatStandsAround:
         assert edges(await around(database, answer)) == {("event-1", "caused", answer)}
 
 
+class TestIds:
+    """Over REST a proposal or task has the id of the entry that opened it."""
+
+    async def test_a_proposal_with_the_id_of_its_entry_is_a_proposal(self, database: Database, remember: Remember) -> None:
+        await remember([logged(1, subjects.PROPOSAL, Proposal(title="Migrate"), event_id="p1", proposal="p1", agent="ops")])
+        view = await around(database, "p1")
+        assert [(n.kind, n.text, n.agent_id) for n in view.nodes] == [("proposal", "Migrate", "ops")]
+        assert view.edges == []
+
+    async def test_a_task_whose_submission_is_not_held_is_named(self, database: Database, remember: Remember) -> None:
+        await remember(a_task()[1:])
+        assert next((n.kind, n.text) for n in (await around(database, "t1")).nodes) == ("task", "")
+
+
 class TestReceipts:
     async def test_from_the_proposal_to_what_entered_it(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         await remember([make_row(1), *a_vote()])

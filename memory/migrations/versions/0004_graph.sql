@@ -18,6 +18,8 @@ CREATE TABLE memory_system.edges (
 
 -- The newest first, in both directions; the primary key serves the way from the source.
 CREATE INDEX edges_by_target ON memory_system.edges (target, stream_seq);
+CREATE INDEX edges_that_open ON memory_system.edges (target, stream_seq)
+WHERE kind = 'caused' AND source_kind = 'episode' AND target_kind IN ('task', 'proposal');
 CREATE INDEX edges_by_entry ON memory_system.edges USING brin (stream_seq);
 
 -- One row for each submitted task. `agent_id`: who has it and may still bring it to its end; null: nobody. What the task says
