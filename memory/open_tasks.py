@@ -17,6 +17,7 @@ from schemas.tasks import Assignment, Cancel, Failure, Finished, Result, Submiss
 
 KNOWN: Final = statement("known_tasks")
 PUT: Final = statement("put_tasks")
+ERASE: Final = statement("erase_tasks")
 
 TELLING: Final = (Submission, Assignment, Result, Failure, Cancel, Finished)
 """Entries that say who holds a task. Progress does not."""
@@ -33,6 +34,8 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str | None = None
     assigned_seq: int | None = None
     assigned_at: datetime | None = None
+    settled: bool = False
+    """Whether its outcome stands, as far as its own entries say; it is finished a moment later."""
     ended_seq: int | None = None
 
 
@@ -43,15 +46,23 @@ def apply(task: TaskRow | None, row: EpisodeRow) -> TaskRow | None:
         return _submitted(row, body) if isinstance(body, Submission) else None
     if task.ended_seq is not None:
         return task
-    match body:
+    if isinstance(body, Finished):
+        return replace(_begun(task), settled=True, ended_seq=entry.seq)
+    return task if task.settled else _told(task, row)
+
+
+def _told(task: TaskRow, row: EpisodeRow) -> TaskRow:
+    """A task whose outcome is open, after a further word about it."""
+    entry = row.entry
+    match entry.body:
         case Assignment(fence=fence) if fence == task.fence + 1:
             return replace(task, fence=fence, agent_id=entry.agent, assigned_seq=entry.seq, assigned_at=entry.time)
         case Result(fence=fence) if _holds(task, entry.agent, fence):
-            return _ended(task, entry.seq)
+            return replace(task, agent_id=None, settled=True)
         case Failure(fence=fence, error=error) if _holds(task, entry.agent, fence):
-            return replace(task, agent_id=None) if error.retryable else _ended(task, entry.seq)
-        case Cancel() | Finished():
-            return _ended(task, entry.seq)
+            return replace(task, agent_id=None, settled=not error.retryable)
+        case Cancel():
+            return replace(task, agent_id=None, settled=True)
     return task
 
 
@@ -68,8 +79,11 @@ def _holds(task: TaskRow, agent: str, fence: int) -> bool:
     return task.agent_id == agent and task.fence == fence
 
 
-def _ended(task: TaskRow, seq: int) -> TaskRow:
-    return replace(task, agent_id=None, ended_seq=seq)
+def _begun(task: TaskRow) -> TaskRow:
+    """What only the submission says of it. A finished task is no more than this: who did what on the way may be forgotten, and a
+    rebuild without those entries gives the same row.
+    """
+    return TaskRow(task_id=task.task_id, submission=task.submission, submitted_seq=task.submitted_seq, expires_at=task.expires_at)
 
 
 class TaskProjection:
@@ -97,3 +111,8 @@ class TaskProjection:
     async def _known(self, connection: Connection, ids: set[str]) -> dict[str, TaskRow]:
         found = await self._database.run(connection, KNOWN, sorted(ids))
         return {r["task_id"]: TaskRow(**dict(r)) for r in found}
+
+
+async def erase_tasks(database: Database, connection: Connection, ids: Sequence[str]) -> None:
+    """Forget the tasks whose submission is one of these events. Part of the caller's transaction."""
+    await database.run(connection, ERASE, ids)

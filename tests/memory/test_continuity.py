@@ -12,6 +12,7 @@ from memory.cache import Cache
 from memory.continuity import Continuations
 from memory.database import Database
 from memory.episode_row import EpisodeRow
+from memory.open_tasks import erase_tasks
 from memory.settings import MemorySettings
 from memory.working import WorkingMemory
 from schemas.continuity import Continuity, ContinuityRequest
@@ -87,6 +88,16 @@ class TestOpenTasks:
         await remember([make_row(7, agent="ops", action_details={"task": "t1", "text": "no packet"})])
         (task,) = (await told(continuations)).open_tasks
         assert task.handoff_packet == {"step": 4}
+
+
+class TestForgetting:
+    async def test_a_task_whose_submission_is_forgotten_is_gone(
+        self, database: Database, continuations: Continuations, remember: Remember
+    ) -> None:
+        await remember([submitted(1, "t1"), submitted(2, "t2"), assigned(3, "t1"), assigned(4, "t2")])
+        async with database.transaction() as connection:
+            await erase_tasks(database, connection, ["event-1"])
+        assert [t.task_id for t in (await told(continuations)).open_tasks] == ["t2"]
 
 
 class TestHandoffs:

@@ -87,6 +87,15 @@ class TestWhoHoldsIt:
     def test_nothing_begins_again_after_the_end(self, late: EpisodeRow) -> None:
         assert holder(submitted(), assigned(2, "aria", 1), finished(3), late) is None
 
+    @pytest.mark.parametrize("late", [assigned(4, "nexus", 2), result(4, "aria", 1)])
+    def test_nor_after_its_outcome(self, late: EpisodeRow) -> None:
+        assert holder(submitted(), assigned(2, "aria", 1), cancelled(3), late) is None
+
+    def test_once_finished_it_does_not_matter_what_led_to_it(self) -> None:
+        """So that entries on the way can be forgotten, and the rebuilt row is the same."""
+        whole = fold(submitted(), assigned(2, "aria", 1), assigned(3, "nexus", 2), result(4, "nexus", 2), finished(5, "succeeded"))
+        assert whole == fold(submitted(), finished(5, "succeeded"))
+
     def test_of_what_was_never_submitted_nothing_is_known(self) -> None:
         assert fold(assigned(1, "aria", 1), finished(2)) is None
 

@@ -23,17 +23,18 @@ WHERE kind = 'caused' AND source_kind = 'episode' AND target_kind IN ('task', 'p
 CREATE INDEX edges_by_entry ON memory_system.edges USING brin (stream_seq);
 
 -- One row for each submitted task. `agent_id`: who has it and may still bring it to its end; null: nobody. What the task says
--- stands in the episode of its submission. The others are the places in the log of what is known of it.
+-- stands in the episode of its submission.
 CREATE TABLE memory_system.tasks (
     task_id varchar(63) PRIMARY KEY,
     submission varchar(255) NOT NULL, -- event id
     submitted_seq bigint NOT NULL,
     expires_at timestamptz NOT NULL,
-    fence bigint NOT NULL DEFAULT 0,
+    fence bigint NOT NULL,
     agent_id varchar(100),
     assigned_seq bigint,
     assigned_at timestamptz,
-    ended_seq bigint
+    settled boolean NOT NULL, -- its outcome stands
+    ended_seq bigint -- where it was finished; from there on nothing else is kept of how it came to that
 );
 
 CREATE INDEX tasks_held ON memory_system.tasks (agent_id, assigned_seq) WHERE agent_id IS NOT NULL;
