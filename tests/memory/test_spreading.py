@@ -104,7 +104,20 @@ class TestOverASearch:
     async def test_nothing_found_stays_nothing(self, spreading: Spreading) -> None:
         assert await self.found(spreading) == []
 
+    async def test_a_reference_takes_more_than_a_mention(self, spreading: Spreading, make_row: MakeRow, remember: Remember) -> None:
+        referred = "0192f0c0-0000-7000-8000-00000000000a"
+        await remember(
+            [
+                make_row(5, event_id=referred),
+                make_row(7, event_id="0"),
+                make_row(6, action_details={"episode": "0"}, cross_reference=referred),
+            ]
+        )
+        assert await self.found(spreading, hit("event-6", 1.0)) == ["event-6", referred, "0"]
+
     async def test_agents_are_no_bridges(self, spreading: Spreading, remember: Remember) -> None:
+        """A vote's score goes to its proposal and back, and nowhere else: 1 + 1/4 + 1/16 + …"""
         votes = [logged(n, subjects.VOTE, Vote(choice="approve"), proposal=f"p{n}", agent="aria") for n in (10, 11)]
         await remember(votes)
-        assert await self.found(spreading, hit("event-10", 1.0)) == ["event-10"]
+        found = await spreading.over([hit("event-10", 1.0)], _filters(SearchRequest(query="q")))
+        assert [(f.found.id, f.score) for f in found] == [("event-10", pytest.approx(sum(0.25**k for k in range(6))))]
