@@ -8,13 +8,14 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from agents.skills import SKILLS
 from agents.skills.skill import Skill, SkillContext
 from bus import subjects
 from bus.settings import BusSettings
 from memory.settings import MemorySettings
 from schemas.continuity import Continuity, ContinuityRequest
 from schemas.graph import GraphRequest, GraphView
-from tests.integration.test_tasks import PATIENCE_S, Mesh, existing, memory, remember
+from tests.integration.test_tasks import PATIENCE_S, Mesh, existing, memory, remember, result
 
 STEPS = 5
 STOPS_AT = 3
@@ -134,6 +135,18 @@ class TestReceipts:
             await come_to_the_end(mesh)
             assert informed(await graph(mesh, "t1")) == [(note, "t1", "nexus")]
             assert informed(await graph(mesh, note)) == [(note, "t1", "nexus")]
+
+
+class TestCrossReferences:
+    async def test_what_a_query_recalls_hangs_together_over_what_it_did_not(self, mesh: Mesh, settings: MemorySettings) -> None:
+        async with memory(mesh, settings):
+            cause = await remember(mesh, "A pillar gave way in the flood.")
+            notes = [await remember(mesh, f"The bridge at the mill is closed ({n}), see {cause}.") for n in range(2)]
+            await mesh.agent("aria", {"cross_reference_analysis": SKILLS["cross_reference_analysis"]})
+            found = await result(mesh, "cross_reference_analysis", {"query": "which bridge is closed"})
+            assert {n["id"] for n in found["nodes"] if n["start"]} == set(notes)
+            assert {(e["source"], e["kind"], e["target"]) for e in found["edges"]} == {(n, "mentions", cause) for n in notes}
+            assert any(path[1:] == [cause] for path in found["paths"])
 
 
 async def graph(mesh: Mesh, ident: str) -> GraphView:
