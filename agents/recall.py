@@ -41,7 +41,7 @@ class Noted:
         self._ids.update(dict.fromkeys(ids))
 
     def receipt(self) -> Receipt:
-        """What was noted, as a vote or a result tells it; nothing is left out of the message."""
+        """What was noted, as a vote or a result tells it; where nothing was, it says nothing."""
         return list(self._ids)[:LIST_LEN_MAX] or msgspec.UNSET
 
 
