@@ -17,7 +17,8 @@ Lessons = Callable[[str, str | None, int], list[RelevantLesson]]
 
 class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a skill may use: the agent's name, the bus, memory, its lessons, the names of the agents that come with the
-    project, and the time its work began. `task_id` is the task that it works on.
+    project, and the time its work began. `task_id` is the task that it works on, `left_s` says how many seconds of it are left,
+    and `tell` lets those who watch it know how far the work is.
     """
 
     agent: str
@@ -27,6 +28,8 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     lessons: Lessons
     builtin: frozenset[str]
     now: datetime
+    left_s: Callable[[], float]
+    tell: Callable[[str], Awaitable[None]]
 
 
 REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
