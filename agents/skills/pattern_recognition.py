@@ -1,8 +1,13 @@
-"""Pattern recognition: what recurs in episodes. Sequences, bursts, associations and periods, each with how sure it is and where it stands.
+"""Pattern recognition: what recurs in episodes, each finding with how often, how often by chance, how sure it is and where it stands.
 
-What counts as a finding is decided by its false discovery rate (Benjamini and Hochberg 1995), so that noise yields none. The
-methods stand in the files of the four: closed frequent sequences in `sequences`, Kleinberg's automaton and an exact scan in `bursts`,
-Fisher's test in `associations`, binomial pauses in `periods`. The same episodes give the same findings.
+- Sequences: action types that follow each other in sessions. Closed frequent subsequences (PrefixSpan, Pei et al. 2001; Wang and Han
+  2004) of at most 5 steps with at most 2 others between two, in pieces of at most 24 episodes; against the same actions in random order.
+- Bursts: Kleinberg's automaton with two states (2002) finds them; an exact scan test against evenly spread events judges them.
+- Associations: Fisher's exact test (1935), within episodes and within sessions, one premise or two (productive rules, Webb 2007).
+- Periods: pauses within a tenth of one length, against exponential pauses, binomially.
+
+What is told is decided by the false discovery rate (Benjamini and Hochberg 1995, over all that might have been found), so that noise
+yields nothing. The same episodes give the same findings.
 """
 
 import asyncio
