@@ -4,6 +4,7 @@ Most work without a language model, each in a file of its own with a pure core; 
 """
 
 from agents.skills.absent import ABSENT
+from agents.skills.business_alignment import BUSINESS_ALIGNMENT
 from agents.skills.cross_reference_analysis import CROSS_REFERENCE_ANALYSIS
 from agents.skills.data_consolidation import DATA_CONSOLIDATION
 from agents.skills.debugging import DEBUGGING
@@ -27,6 +28,7 @@ SKILLS: dict[str, Skill] = {
         DATA_CONSOLIDATION,
         PRIORITY_SETTING,
         STRATEGIC_PLANNING,
+        BUSINESS_ALIGNMENT,
         *ABSENT,
     )
 }

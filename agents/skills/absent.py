@@ -15,7 +15,6 @@ LANGUAGE_MODEL = {
 
 LATER = {
     "performance_optimization": "Find what makes a program or a system slow and make it faster.",
-    "business_alignment": "Judge how far work serves the goals of the business.",
     "quality_assurance": "Check results against what was required.",
     "final_approval": "Give or refuse the last approval.",
 }
