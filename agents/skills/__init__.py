@@ -12,6 +12,7 @@ from agents.skills.infrastructure_management import INFRASTRUCTURE_MANAGEMENT
 from agents.skills.knowledge_synthesis import KNOWLEDGE_SYNTHESIS
 from agents.skills.memory_management import MEMORY_MANAGEMENT
 from agents.skills.pattern_recognition import PATTERN_RECOGNITION
+from agents.skills.performance_optimization import PERFORMANCE_OPTIMIZATION
 from agents.skills.priority_setting import PRIORITY_SETTING
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.skills.strategic_planning import STRATEGIC_PLANNING
@@ -29,6 +30,7 @@ SKILLS: dict[str, Skill] = {
         PRIORITY_SETTING,
         STRATEGIC_PLANNING,
         BUSINESS_ALIGNMENT,
+        PERFORMANCE_OPTIMIZATION,
         *ABSENT,
     )
 }

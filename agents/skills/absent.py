@@ -14,7 +14,6 @@ LANGUAGE_MODEL = {
 """These need a language model, which this agent's mind is not."""
 
 LATER = {
-    "performance_optimization": "Find what makes a program or a system slow and make it faster.",
     "quality_assurance": "Check results against what was required.",
     "final_approval": "Give or refuse the last approval.",
 }
