@@ -96,8 +96,9 @@ def _inner(kind: kinds.Type) -> list[kinds.Type]:
 def _table(title: str, struct: kinds.StructType) -> Iterator[str]:
     docs = [kind.__doc__ or "" for kind in struct.cls.__mro__ if kind.__module__ == struct.cls.__module__]  # its own, and its kin's
     yield from (f"**{title}{struct.cls.__name__}.** {' '.join(' '.join(docs).split())}".strip(), "")
-    if struct.fields:
+    if struct.fields or struct.tag:
         yield from ("| field | value | default |", "| --- | --- | --- |")
+        yield from [f"| `{struct.tag_field}` | `{struct.tag}` |  |"] if struct.tag else []
         yield from (f"| `{field.encode_name}` | {value(field.type)} | {default(field)} |" for field in struct.fields)
         yield ""
 

@@ -14,6 +14,7 @@ from agents.skills.memory_management import MEMORY_MANAGEMENT
 from agents.skills.pattern_recognition import PATTERN_RECOGNITION
 from agents.skills.performance_optimization import PERFORMANCE_OPTIMIZATION
 from agents.skills.priority_setting import PRIORITY_SETTING
+from agents.skills.quality_assurance import QUALITY_ASSURANCE
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.skills.strategic_planning import STRATEGIC_PLANNING
 
@@ -31,6 +32,7 @@ SKILLS: dict[str, Skill] = {
         STRATEGIC_PLANNING,
         BUSINESS_ALIGNMENT,
         PERFORMANCE_OPTIMIZATION,
+        QUALITY_ASSURANCE,
         *ABSENT,
     )
 }

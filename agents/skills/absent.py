@@ -14,7 +14,6 @@ LANGUAGE_MODEL = {
 """These need a language model, which this agent's mind is not."""
 
 LATER = {
-    "quality_assurance": "Check results against what was required.",
     "final_approval": "Give or refuse the last approval.",
 }
 """These are not part of this release."""

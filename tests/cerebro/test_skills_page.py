@@ -52,5 +52,8 @@ class TestTypes:
     def test_each_in_words(self, kind: object, told: str) -> None:
         assert value(kinds.type_info(kind)) == told
 
+    def test_a_struct_of_several_shows_how_it_is_told_from_the_others(self) -> None:
+        assert "| `check` | `regex` |  |" in page()
+
     def test_each_struct_once_also_where_it_holds_itself(self) -> None:
         assert [s.cls for s in structs(kinds.type_info(Root))] == [Root, Leaf]

@@ -177,10 +177,10 @@ def word() -> str:
     return "w" + secrets.token_hex(8)
 
 
-async def perform(http: httpx.AsyncClient, skill: str, given: dict[str, Any]) -> Any:
+async def perform(http: httpx.AsyncClient, skill: str, given: dict[str, Any], by: str = "aria") -> Any:
     body = {"title": skill, "required_skills": [skill], "input": given, "wait": True, "timeout_s": 30}
     receipt = await post(http, "/neural-mesh/task-distribute", body, 200)
-    assert (receipt["status"], receipt["assigned_to"]) == ("succeeded", "aria"), receipt
+    assert (receipt["status"], receipt["assigned_to"]) == ("succeeded", by), receipt
     return receipt["result"]
 
 
@@ -224,3 +224,33 @@ class TestMesh:
         assert (await perform(http, "data_consolidation", {"agent_id": word}))["examined"] == 0
         applied = (await perform(http, "memory_management", {"agent_id": word, "apply": ["consolidate"]}))["applied"]
         assert applied["complete"] is True
+
+    async def test_acceptance_of_what_another_task_gave(self, http: httpx.AsyncClient) -> None:
+        schedule = {
+            "id": "plan",
+            "title": "plan",
+            "required_skills": ["strategic_planning"],
+            "input": {"tasks": [{"id": "a", "estimate": 3}]},
+        }
+        criteria = [
+            {"id": "short", "check": "range", "path": "/plan/length", "at_most": 5},
+            {"id": "named", "check": "regex", "path": "/plan/critical_path/0", "pattern": "^a$"},
+        ]
+        check = {
+            "id": "check",
+            "title": "check",
+            "required_skills": ["quality_assurance"],
+            "depends_on": ["plan"],
+            "input": {"criteria": criteria},
+        }
+        body = {"title": "plan and check", "subtasks": [schedule, check], "wait": True, "timeout_s": 30}
+        receipt = await post(http, "/neural-mesh/task-distribute", body, 200)
+        assert receipt["status"] == "succeeded", receipt
+        assert (receipt["result"]["check"]["accepted"], receipt["result"]["check"]["passed"]) == (True, 2)
+
+    async def test_alignment_and_a_profile(self, http: httpx.AsyncClient) -> None:
+        objectives = [{"id": "fast", "text": "answer searches faster"}, {"id": "hire", "text": "two engineers"}]
+        asked = {"objectives": objectives, "items": [{"id": "cache", "text": "a cache for searches"}]}
+        assert (await perform(http, "business_alignment", asked, "ricardo"))["uncovered"] == ["hire"]
+        spots = (await perform(http, "performance_optimization", {"stacks": ["main;parse 9", "main 1"]}, "nexus"))["hot_spots"]
+        assert (spots[0]["function"], spots[0]["free"]) == ("parse", 10.0)
