@@ -22,12 +22,14 @@ RUNS_MAX = 1_000
 """Most runs of one task."""
 IDLE_RUNS_MAX = 2
 """Runs one after the other that look at nothing, and say that there is more, after which it is given up."""
-BUSY_PAUSE_S = 0.5
-"""Pause before it is asked again where another run is under way."""
+LATER_PAUSE_S = 0.5
+"""Pause before it is asked again where memory says that it cannot now."""
 CONCEPTS_TOLD_MAX = 1_000
 """Most ids of concepts that are told."""
-BUSY = 409
-"""What memory answers where another run is under way."""
+LATER = frozenset({409, 503})
+"""What memory answers where another run is under way, or it is behind the log: ask again."""
+LATE = "consolidation_late"
+"""The code of a run whose report did not come in time."""
 
 Ending = Literal["complete", "time", "runs", "idle", "memory"]
 
@@ -85,39 +87,34 @@ async def consolidate(context: SkillContext, wanted: Wanted) -> Consolidated:
     """Ask for run after run. Raises `SkillError` where not even one could be done."""
     reports: list[ConsolidationReport] = []
     while (ended := ending(reports)) is None:
-        left_s = context.left_s() - SPARE_S
-        if left_s <= 0:
-            ended = "time"
-            break
         try:
-            report = await _run_once(context, wanted, min(RUN_S_MAX, left_s))
-        except SkillError:
+            reports.append(await _next_run(context, wanted))
+        except SkillError as e:
             if not reports:
                 raise
-            ended = "memory"
-            break
-        if report is None:
-            await asyncio.sleep(BUSY_PAUSE_S)
-            continue
-        reports.append(report)
+            return combined(reports, "time" if e.code == LATE else "memory")
         await context.tell(f"{len(reports)} runs: {sum(r.examined for r in reports)} episodes examined")
     return combined(reports, ended)
 
 
-async def _run_once(context: SkillContext, wanted: Wanted, timeout_s: float) -> ConsolidationReport | None:
-    """One run's report, or None where another run is under way."""
+async def _next_run(context: SkillContext, wanted: Wanted) -> ConsolidationReport:
+    """The report of one run; where memory cannot now, it is asked again as long as there is time. Raises `SkillError`."""
     asked = ConsolidateRequest(agent_id=wanted.agent_id, since=wanted.since)
-    try:
-        report: ConsolidationReport = await context.bus.ask(subjects.MEMORY_CONSOLIDATE, asked, timeout_s=timeout_s)
-    except Refused as e:
-        if e.problem().status == BUSY:
-            return None
-        raise SkillError("consolidation_refused", f"memory refused to consolidate: {e}") from e
-    except TimedOut as e:
-        raise SkillError("consolidation_late", f"the run may go on, but its report is late: {e}", retryable=True) from e
-    except CerebroError as e:
-        raise SkillError("memory_unavailable", f"memory does not consolidate: {e}", retryable=True) from e
-    return report
+    hindrance = "there is no time for a run"
+    while (left_s := context.left_s() - SPARE_S) > 0:
+        try:
+            report: ConsolidationReport = await context.bus.ask(subjects.MEMORY_CONSOLIDATE, asked, timeout_s=min(RUN_S_MAX, left_s))
+            return report
+        except Refused as e:
+            if e.problem().status not in LATER:
+                raise SkillError("consolidation_refused", f"memory refused to consolidate: {e}") from e
+            hindrance = str(e)
+        except TimedOut as e:
+            raise SkillError(LATE, f"the run may go on, but its report is late: {e}", retryable=True) from e
+        except CerebroError as e:
+            raise SkillError("memory_unavailable", f"memory does not consolidate: {e}", retryable=True) from e
+        await asyncio.sleep(min(LATER_PAUSE_S, left_s))
+    raise SkillError(LATE, hindrance, retryable=True)
 
 
 DATA_CONSOLIDATION = Skill(

@@ -18,7 +18,7 @@ from agents.skills.episodes import gather
 from agents.skills.skill import SkillContext, SkillError
 from bus import streams, subjects
 from bus.connection import Bus
-from bus.errors import conflict
+from bus.errors import CerebroError, Unavailable, conflict
 from bus.service import Service
 from bus.settings import BusSettings
 from schemas.concepts import ConsolidateRequest, ConsolidationReport
@@ -112,16 +112,27 @@ class TestConsolidation:
         done = await place.consolidate()
         assert (len(done.runs), done.complete, done.ended) == (3, False, "time")
 
-    async def test_another_run_under_way_is_waited_for(self, place: Place) -> None:
+    @pytest.mark.parametrize("busy", [conflict("a run is under way"), Unavailable("a run is under way")])
+    async def test_another_run_under_way_is_waited_for(self, place: Place, busy: CerebroError) -> None:
         async def run(asked: ConsolidateRequest) -> ConsolidationReport:
             report = await runs(asked)
             if len(runs.asked) == 1:
-                raise conflict("a run is under way")
+                raise busy
             return report
 
         runs = Runs(2)
         await place.answer(subjects.MEMORY_CONSOLIDATE, run)
         assert (await place.consolidate()).runs == ["r2"]
+
+    async def test_where_it_is_under_way_until_the_time_is_over_the_task_fails_and_says_so(self, place: Place) -> None:
+        async def run(_: ConsolidateRequest) -> ConsolidationReport:
+            place.left_s -= 40.0
+            raise Unavailable("a run is under way")
+
+        await place.answer(subjects.MEMORY_CONSOLIDATE, run)
+        with pytest.raises(SkillError, match="a run is under way") as e:
+            await place.consolidate()
+        assert (e.value.code, e.value.retryable) == ("consolidation_late", True)
 
     async def test_without_memory_it_fails_and_may_be_tried_again(self, place: Place) -> None:
         with pytest.raises(SkillError, match="memory does not consolidate") as e:
