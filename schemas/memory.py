@@ -248,7 +248,7 @@ class QueryTimes(Reply, frozen=True, kw_only=True):
 
 
 class SourceHeld(Reply, frozen=True, kw_only=True):
-    """What is held of one agent: how many episodes and lessons, how many of them unconsolidated, and the times of the first and last."""
+    """What is held of one agent: how many episodes and lessons, how many that no concept holds yet, the times of the first and last."""
 
     agent_id: str
     episodes: int
@@ -258,11 +258,13 @@ class SourceHeld(Reply, frozen=True, kw_only=True):
 
 
 class Holdings(Reply, frozen=True, kw_only=True):
-    """Episodes (lessons among them) in detail. `importance` counts them by tenths of their importance, the least first; the sources
-    are those with the most; working memory is `expired` but not yet swept, or `long_lived`: for more than a day from now.
+    """Episodes (lessons among them) in detail. `told` on purpose, in words, are those that can become concepts; `unconsolidated` are
+    those of them that no concept holds yet. `importance` counts all by tenths of their importance, the least first; the sources are
+    those with the most; working memory is `expired` but not yet swept, or `long_lived`: for more than a day from now.
     """
 
     episodes: int
+    told: int
     unconsolidated: int
     importance: list[int]
     sources: list[SourceHeld]

@@ -28,7 +28,7 @@ DUPLICATE_IDS_MAX = 20
 UNCONSOLIDATED_MIN = 500
 """Fewer unconsolidated episodes are left for the next scheduled run."""
 UNCONSOLIDATED_SHARE_MAX = 0.5
-"""Share of unconsolidated episodes from which on that is worth a word, where there are enough of them."""
+"""Share of unconsolidated episodes from which on that is worth a word, among those that can become concepts."""
 UNEMBEDDED_SHARE_MAX = 0.2
 """Share of what is held that may wait for its vector."""
 UNEMBEDDED_MIN = 1_000
@@ -72,13 +72,14 @@ class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What is held. Counts are of one agent where one was named; concepts, lessons, working, unembedded and bytes are always of all.
 
-    `importance` counts episodes by tenths; `largest` are the agents with the most, `oldest` the same by how long ago they were last heard;
+    `told` on purpose, in words, are the episodes that can become concepts, `unconsolidated` those of them that no concept holds;
+    `importance` counts all by tenths; `largest` are the agents with the most, `oldest` the same by how long ago they were last heard;
     `looked_at` says among how many of the latest episodes duplicates were looked for.
     """
 
     episodes: int
+    told: int
     unconsolidated: int
-    unconsolidated_share: float
     concepts: int
     lessons: int
     working: int
@@ -127,9 +128,9 @@ def advise(held: Held, agent_id: str | None, now: datetime) -> list[Advice]:
 
 
 def _about_consolidation(held: Held, agent_id: str | None) -> list[Advice]:
-    if held.unconsolidated < UNCONSOLIDATED_MIN or held.unconsolidated_share < UNCONSOLIDATED_SHARE_MAX:
+    if held.unconsolidated < max(UNCONSOLIDATED_MIN, UNCONSOLIDATED_SHARE_MAX * held.told):
         return []
-    reason = f"{held.unconsolidated} of {held.episodes} episodes are not consolidated"
+    reason = f"no concept holds {held.unconsolidated} of {held.told} episodes that were told on purpose"
     body = msgspec.json.encode({"agent_id": agent_id} if agent_id else {}).decode()
     return [Advice(urgency="soon", action="consolidate", reason=reason, call=f"POST /memory/consolidate {body}")]
 
@@ -227,8 +228,8 @@ def held_of(stats: MemoryStats, holdings: Holdings, episodes: Sequence[EpisodeVi
     own = [e for e in episodes if e.subject.startswith(subjects.EPISODE.subject().removesuffix("*"))]
     return Held(
         episodes=holdings.episodes,
+        told=holdings.told,
         unconsolidated=holdings.unconsolidated,
-        unconsolidated_share=round(holdings.unconsolidated / holdings.episodes, 4) if holdings.episodes else 0.0,
         concepts=stats.concepts,
         lessons=stats.lessons,
         working=stats.working,

@@ -1,6 +1,7 @@
 """What is held, counted."""
 
 import pytest
+from msgspec.structs import replace
 
 from bus.errors import Unavailable
 from memory.cache import Cache
@@ -15,7 +16,7 @@ from tests.memory.conftest import MakeRow, Remember
 
 class TestHoldings:
     async def test_an_empty_memory_holds_nothing(self, database: Database) -> None:
-        nothing = Holdings(episodes=0, unconsolidated=0, importance=[0] * 10, sources=[], working_expired=0, working_long_lived=0)
+        nothing = Holdings(episodes=0, told=0, unconsolidated=0, importance=[0] * 10, sources=[], working_expired=0, working_long_lived=0)
         assert await holdings(database, None) == nothing
 
     async def test_by_source_with_the_largest_first(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
@@ -24,6 +25,14 @@ class TestHoldings:
         assert [(s.agent_id, s.episodes, s.unconsolidated) for s in held.sources] == [("nexus", 3, 3), ("aria", 1, 1)]
         assert (held.sources[0].oldest, held.sources[0].newest) == ("2026-11-22T10:00:01.000000Z", "2026-11-22T10:00:03.000000Z")
         assert (held.episodes, held.unconsolidated) == (4, 4)
+
+    async def test_only_what_was_told_in_words_can_become_a_concept(
+        self, database: Database, make_row: MakeRow, remember: Remember
+    ) -> None:
+        said, wordless, protocol = make_row(1), make_row(2, action_details={"n": 5}), make_row(3)
+        await remember([said, wordless, replace(protocol, subject="mesh.task.t1.submitted")])
+        held = await holdings(database, None)
+        assert (held.episodes, held.told, held.unconsolidated, held.sources[0].unconsolidated) == (3, 1, 1, 1)
 
     async def test_of_one_agent(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         await remember([make_row(1, agent="nexus"), make_row(2, agent="aria")])
