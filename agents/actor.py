@@ -9,7 +9,6 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -111,7 +110,7 @@ class Actor:
                 continue
 
     def _look(self, group: asyncio.TaskGroup) -> None:
-        now = datetime.now(UTC)
+        now = self._bus.now()
         clock = asyncio.get_running_loop().time()
         due = {duty.key: duty for protocol in self.protocols for duty in protocol.duties(now)}
         self._attempts = {key: a for key, a in self._attempts.items() if key in due or a.running}

@@ -6,7 +6,8 @@ broker, with the options that keep it alive for ever, and shared by everything t
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from bus.settings import BusSettings
 from bus.subjects import Subject
 from schemas.entry import Entry, Malformed
 from schemas.problem import Problem
+from schemas.words import epoch
 
 log = logging.getLogger("cerebro.bus")
 
@@ -87,13 +89,17 @@ class PubAck(msgspec.Struct, frozen=True):
 
 
 class Bus:
-    """The shared connection. `incarnation` of the log names it across restarts of the server."""
+    """The shared connection. `incarnation` of the log names it across restarts of the server.
 
-    def __init__(self, settings: BusSettings, broker: NatsBroker, nc: Client) -> None:
+    `clock` (seconds since 1970) is what all that hangs on this connection takes for the time of day.
+    """
+
+    def __init__(self, settings: BusSettings, broker: NatsBroker, nc: Client, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
         self.broker = broker
         self.nc = nc
         self.js: JetStreamContext = nc.jetstream()
+        self.clock = clock
         self.incarnation = ""
         self._dots = f"{settings.prefix}." if settings.prefix else ""
         self._dashes = f"{settings.prefix}_" if settings.prefix else ""
@@ -137,6 +143,10 @@ class Bus:
     @property
     def connected(self) -> bool:
         return bool(self.nc.is_connected)
+
+    def now(self) -> datetime:
+        """The time of day, in UTC."""
+        return epoch(self.clock())
 
     # names on the server
 

@@ -1,7 +1,6 @@
 """How a delivery ends: `Ack | Retry(delay_s) | Terminal(reason)`, and the one place that maps it to NATS."""
 
 import base64
-from datetime import UTC, datetime
 
 import msgspec
 import nats.errors
@@ -60,7 +59,7 @@ async def bury(bus: Bus, delivery: Delivery, reason: str) -> None:
         headers=dict(msg.headers or {}),
         data=base64.b64encode(msg.data).decode(),
         first_seen=rfc3339(entry.time),
-        last_error=f"{rfc3339(datetime.now(UTC))} {reason}",
+        last_error=f"{rfc3339(bus.now())} {reason}",
     )
     ident = derived("dead", await bus.log_incarnation(), entry.seq, delivery.consumer)
     await bus.publish(subjects.DEAD_LETTER, letter, msg_id=ident, stream=subjects.MESH, consumer=delivery.consumer)

@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -107,7 +107,7 @@ class Consensus:
         """Make the proposal whole and ask the server for its deadline, in one atomic batch."""
         state = self._proposals[ident]
         assert state.proposal is not None
-        deadline = rfc3339(datetime.now(UTC) + timedelta(seconds=state.proposal.timeout_s))
+        deadline = rfc3339(self._bus.now() + timedelta(seconds=state.proposal.timeout_s))
         try:
             opened = rules.open_with(state, list(self._members.present("votes")), deadline)
         except ValueError as e:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -89,7 +89,7 @@ class Emotion:
 
     def feel(self, event: StimulusEvent, cause: str, intensity: float = 0.5) -> None:
         """Appraise something that only this agent knows of (an error, overload). The same event within `FEEL_PAUSE_S` is the same one."""
-        now = datetime.now(UTC)
+        now = self._bus.now()
         last = self._felt_last.get(event)
         if last is None or (now - last).total_seconds() >= FEEL_PAUSE_S:
             self._felt_last[event] = now
@@ -164,11 +164,11 @@ class Emotion:
     async def _appraise(self, due: Appraisal) -> None:
         felt = self._last(self._agent)
         assert felt is not None, "nothing is appraised before the initial state"
-        state = rules.now_felt(felt, self._temperament, datetime.now(UTC))
+        state = rules.now_felt(felt, self._temperament, self._bus.now())
         await self._say(rules.appraise(state, due.stimulus), due.msg_id)
 
     async def _drift(self, felt: rules.Felt) -> None:
-        state = rules.now_felt(felt, self._temperament, datetime.now(UTC))
+        state = rules.now_felt(felt, self._temperament, self._bus.now())
         await self._say(rules.named(rules.point(state), felt.affect.cause), derived("affect drift", self._agent, felt.event_id))
 
     async def _say(self, affect: Affect, msg_id: str) -> None:

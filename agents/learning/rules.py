@@ -21,10 +21,14 @@ class LessonState(msgspec.Struct, frozen=True):
 
 
 def apply(state: LessonState | None, entry: Entry) -> LessonState | None:
-    """Fold a lesson or a receipt; a receipt for an unknown lesson is dropped, a second one changes nothing."""
+    """Fold a lesson or a receipt; a receipt for an unknown lesson is dropped, a second one changes nothing.
+
+    A lesson read a second time at its own place (kept for good, then the log) begins anew there: else a receipt that stands
+    before it would count for those that read the kept lessons first, and for nobody else.
+    """
     match entry.body:
-        case Lesson():
-            return state or LessonState(entry.event_id, entry.agent, entry.body, entry.seq, rfc3339(entry.time))
+        case Lesson() if state is None or entry.seq == state.seq:
+            return LessonState(entry.event_id, entry.agent, entry.body, entry.seq, rfc3339(entry.time))
         case Integrated() if state and entry.agent not in state.integrated_by:
             return msgspec.structs.replace(state, integrated_by=(*state.integrated_by, entry.agent))
     return state

@@ -1,7 +1,6 @@
 """The hands of membership: beats for this instance, hears all others, logs what changed, answers who is there."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -31,24 +30,24 @@ class Members:
         self.instance = instance
         self._builtin = builtin | {agent}
         self._sightings: rules.Sightings = {}
-        self._listening_since = time.time()
-        self._looked = time.time()
+        self._listening_since = self._bus.clock()
+        self._looked = self._bus.clock()
         self.roster: rules.Roster = {}
 
     async def listen(self) -> None:
         """Hear everyone from now on."""
         await presence.listen(self._bus, self._heard)
-        self._listening_since = time.time()
+        self._listening_since = self._bus.clock()
 
     async def _heard(self, agent: str, instance: str, profile: Profile | None) -> None:
-        self._sightings[agent, instance] = rules.Sighting(profile, time.time())
+        self._sightings[agent, instance] = rules.Sighting(profile, self._bus.clock())
 
     async def beat(self, profile: Profile) -> None:
         """Say that this instance lives, as `profile`; while NATS is away nobody could hear it."""
         try:
             await presence.beat(self._bus, self.agent, self.instance, profile)
         except Unavailable:
-            self._listening_since = time.time()
+            self._listening_since = self._bus.clock()
 
     async def beat_for_ever(self, profile: Callable[[], Profile]) -> None:
         """Beat once a second; `profile` is asked each time, as its load changes."""
@@ -60,7 +59,7 @@ class Members:
 
     def present(self, takes: str) -> dict[str, Profile]:
         """The agents that are there now and take `takes` (lessons, votes or tasks), each with its profile."""
-        living = rules.present(self._sightings, time.time())
+        living = rules.present(self._sightings, self._bus.clock())
         return {agent: s[0].profile for agent, s in living.items() if s[0].profile and takes in s[0].profile.takes}
 
     def known(self, takes: str) -> dict[str, Profile]:
@@ -69,18 +68,18 @@ class Members:
 
     def listed(self, takes: str) -> dict[str, Profile]:
         """The agents that are there, and those gone for less than a minute, that take `takes`."""
-        shown = rules.views(self._sightings, self.roster, time.time())
+        shown = rules.views(self._sightings, self.roster, self._bus.clock())
         return {agent: k.profile for agent, k in self.roster.items() if agent in shown and takes in k.profile.takes} | self.present(takes)
 
     def alive(self, agent: str, instance: str) -> bool:
         """Whether this very instance has been heard lately."""
         sighting = self._sightings.get((agent, instance))
         seen = sighting.seen if sighting and sighting.profile else 0.0
-        return rules.status(max(seen, self._listening_since), time.time()) != "gone"
+        return rules.status(max(seen, self._listening_since), self._bus.clock()) != "gone"
 
     def listened_long(self) -> bool:
         """Whether we have listened for so long that who was not heard is gone."""
-        return rules.status(self._listening_since, time.time()) == "gone"
+        return rules.status(self._listening_since, self._bus.clock()) == "gone"
 
     def hears_everyone(self, takes: str) -> bool:
         """False for a moment after the start, while agents that the log says are there have not been heard yet."""
@@ -90,7 +89,7 @@ class Members:
 
     def rank(self, lot: int) -> int:
         """This agent's place among the built-in agents that are there, turned by `lot` so that they share the work."""
-        there = [a for a in rules.present(self._sightings, time.time()) if a in self._builtin] or [self.agent]
+        there = [a for a in rules.present(self._sightings, self._bus.clock()) if a in self._builtin] or [self.agent]
         if self.agent not in there:
             return len(there)
         return (there.index(self.agent) + lot) % len(there)
@@ -136,7 +135,7 @@ class Members:
         return [(subjects.ASK_AGENTS, self._agents)]
 
     async def _agents(self, _: AskAll) -> AgentsView:
-        shown = rules.views(self._sightings, self.roster, time.time())
+        shown = rules.views(self._sightings, self.roster, self._bus.clock())
         connected = sum(v.status != "gone" for v in shown.values())
         return AgentsView(
             total_connected=connected,

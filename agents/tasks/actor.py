@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from msgspec.structs import replace
@@ -105,7 +105,7 @@ class Tasks:
     def _step(self, state: TaskState, now: datetime) -> rules.Assign | rules.Finish | graph.Start | None:
         if state.composite:
             return graph.due(state, self.book.children(state), now)
-        return graph.orphaned(self.book.parent(state)) or rules.due(state, now, self._alive)
+        return graph.orphaned(state, self.book.parent(state)) or rules.due(state, now, self._alive)
 
     def _alive(self, agent: str, instance: str | None) -> bool:
         """Whether it is there; as long as we have not listened for long enough, everyone is."""
@@ -148,7 +148,7 @@ class Tasks:
 
     async def _assign(self, task_id: str) -> None:
         state = self.book.open.get(task_id)
-        if state is None or not isinstance(self._step(state, datetime.now(UTC)), rules.Assign):
+        if state is None or not isinstance(self._step(state, self.bus.now()), rules.Assign):
             return
         choice = matching.choose(state.task, self._candidates(), state.avoided, self._weights, similarity)
         if choice is None:

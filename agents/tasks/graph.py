@@ -73,8 +73,8 @@ def _submission(parent: TaskState, sub: Subtask, outputs: Mapping[str, object], 
     )
 
 
-def orphaned(parent: TaskState | None) -> Finish | None:
-    """How an open subtask ends when its parent has."""
-    if parent is None or parent.finished is None:
+def orphaned(child: TaskState, parent: TaskState | None) -> Finish | None:
+    """How an open subtask ends when its parent has. One whose outcome stands in the log ends with that, whatever became of the whole."""
+    if parent is None or parent.finished is None or child.outcome is not None:
         return None
     return Finish(cancelled(f"the task it was part of, {parent.task_id}, is {parent.finished.status}"))

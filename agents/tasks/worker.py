@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -153,7 +152,7 @@ class Worker:
             recall=NotingRecall(t.bus, noted, task_id),
             lessons=partial(self._lessons, noted),
             builtin=self._builtin,
-            now=datetime.now(UTC),
+            now=self._bus.now(),
             left_s=partial(self._left_s, assignment),
             tell=partial(self._say, assignment),
             checkpoint=partial(self._handoffs.leave, assignment),
@@ -169,7 +168,7 @@ class Worker:
     def _left_s(self, assignment: Assignment) -> float:
         """Seconds until the task expires; none for one that the fold does not know any more."""
         state = self._tasks.book.get(assignment.task.task_id)
-        return (state.deadline - datetime.now(UTC)).total_seconds() if state is not None else 0.0
+        return (state.deadline - self._bus.now()).total_seconds() if state is not None else 0.0
 
     async def _tell(self, assignment: Assignment, outcome: Result | Failure) -> None:
         """Put the outcome on the log; it has one id per fence, so that it stands there once however often it is tried."""

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from agents.learning import rules
 from schemas.entry import Entry
 from schemas.learning import Integrated, Lesson
@@ -37,8 +39,15 @@ def test_a_receipt_counts_once() -> None:
     assert state.integrated_by == ("aria",)
 
 
-def test_the_same_lesson_delivered_again_keeps_its_receipts() -> None:
-    assert folded(lesson(), receipt("aria"), lesson()).integrated_by == ("aria",)
+def test_the_same_lesson_published_again_keeps_its_receipts() -> None:
+    again = structs.replace(lesson(), seq=5)
+    assert folded(lesson(), receipt("aria"), again).integrated_by == ("aria",)
+
+
+def test_a_receipt_that_stands_before_its_lesson_counts_for_nobody() -> None:
+    early, kept, late = receipt("aria", 1), structs.replace(lesson(), seq=2), receipt("ricardo", 3)
+    assert rules.apply(None, early) is None
+    assert folded(kept, late) == folded(kept, early, kept, late), "also where the kept lessons are read before the log"
 
 
 def test_a_receipt_for_an_unknown_lesson_is_dropped() -> None:

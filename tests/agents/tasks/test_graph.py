@@ -77,11 +77,18 @@ class TestSubtasks:
 
     def test_open_ones_are_cancelled_when_it_has_ended(self) -> None:
         story = Story("whole", subtasks=DIAMOND)
-        story.submitted()
-        assert graph.orphaned(story.state) is None
-        verdict = graph.orphaned(story.finished(Finished(status="expired")))
+        child = Story("part").submitted()
+        assert graph.orphaned(child, story.submitted()) is None
+        verdict = graph.orphaned(child, story.finished(Finished(status="expired")))
         assert verdict is not None
         assert verdict.end.status == "cancelled"
+
+    def test_one_whose_result_stands_keeps_it_when_the_whole_has_ended(self) -> None:
+        story, child = Story("whole", subtasks=DIAMOND), Story("part")
+        story.submitted()
+        child.submitted()
+        child.assigned("nexus", 1)
+        assert graph.orphaned(child.result("nexus", 1), story.finished(Finished(status="expired"))) is None
 
     def test_a_task_that_only_names_it_is_not_one_of_them(self) -> None:
         assert graph.is_child(child_id("whole", "a"), parent())

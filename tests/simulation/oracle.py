@@ -1,0 +1,259 @@
+"""What must hold, recounted from the log alone and without any of the rules under test.
+
+`take` is called after each entry and raises `Broken` at the first that must not be; `open_ends` says what has not ended yet.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from bus.ids import affect_answer_id
+from schemas.consensus import Decision, Opened, Proposal
+from schemas.entry import Entry, Malformed
+from schemas.learning import Integrated, Lesson
+from schemas.members import MembershipChange
+from schemas.tasks import Assignment, Cancel, Failure, Finished, Result, Submission
+
+SKEW_S_MAX = 4.0
+"""How much a local clock may be wrong: a task may expire so much too early, and no more."""
+ATTEMPTS_MAX = 3
+STEP_MAX = 0.64
+"""The furthest that a stimulus moves a coordinate at intensity 1: a threat."""
+FADED_MAX = 0.1
+"""How far a coordinate may fade within a short run."""
+
+
+class Broken(AssertionError):
+    """A promise does not hold."""
+
+
+def demand(holds: object, what: str) -> None:
+    if not holds:
+        raise Broken(what)
+
+
+def _point(entry: Entry) -> tuple[float, float, float]:
+    return entry.body.valence, entry.body.arousal, entry.body.dominance
+
+
+class Poll(msgspec.Struct):
+    """One proposal as the log tells it."""
+
+    proposal: Proposal | None = None
+    opened: Opened | None = None
+    first: dict[str, str] = {}
+    votes: list[tuple[str, str, int, bool]] = []
+    due: tuple[str, str | None, int] | None = None
+    tally: dict[str, int] = {}
+    decided: bool = False
+
+
+class Job(msgspec.Struct):
+    """One task as the log tells it."""
+
+    task: Submission
+    deadline: Any
+    fence: int = 0
+    holder: str | None = None
+    failures: int = 0
+    outcome: Finished | None = None
+    finished: Finished | None = None
+
+
+class Oracle:
+    """`skills_of`: what each built-in agent can do. `ids_kept`: whether message ids are remembered for the whole run."""
+
+    def __init__(self, skills_of: dict[str, list[str]], *, ids_kept: bool) -> None:
+        self._skills_of = skills_of
+        self._ids_kept = ids_kept
+        self.polls: dict[str, Poll] = {}
+        self.jobs: dict[str, Job] = {}
+        self.lessons: dict[str, Entry] = {}
+        self.receipts: dict[tuple[str, str], int] = {}
+        self.members: dict[tuple[str, str], str] = {}
+        self.stimuli: dict[str, str] = {}
+        self.intensities: dict[str, float] = {}
+        self.affects: dict[str, Entry] = {}
+        self.answers: dict[str, int] = {}
+
+    def take(self, entry: Entry | Malformed) -> None:
+        """One more entry of the log."""
+        demand(isinstance(entry, Entry), f"nobody writes what is malformed: {entry}")
+        assert isinstance(entry, Entry)
+        match entry.name.partition(".")[0]:
+            case "consensus":
+                self._consensus(entry, self.polls.setdefault(entry.tokens["proposal"], Poll()))
+            case "task":
+                self._task(entry)
+            case "lesson":
+                self._lesson(entry)
+            case "member":
+                self._member(entry)
+            case "emotion":
+                self._emotion(entry)
+
+    # consensus
+
+    def _consensus(self, entry: Entry, poll: Poll) -> None:
+        body = entry.body
+        if isinstance(body, Opened):
+            demand(poll.opened is None, f"{entry.subject} is opened twice")
+            poll.opened = body
+            self._certain(poll, entry.seq)
+        elif isinstance(body, Proposal):
+            poll.proposal = poll.proposal or body
+        elif entry.name == "consensus.vote":
+            self._vote(entry, poll)
+        elif entry.name == "consensus.deadline" and poll.opened and poll.due is None:
+            self._decide(poll, "expired", None, entry.seq)
+        elif isinstance(body, Decision):
+            self._decision(entry, poll)
+
+    def _vote(self, entry: Entry, poll: Poll) -> None:
+        if poll.due is not None:
+            return
+        opened, choice = poll.opened, entry.body.choice
+        counts = False
+        if opened is not None and entry.agent in (opened.electorate or []) and entry.agent not in poll.first:
+            counts = choice in {*opened.options, "abstain"}
+        if counts:
+            poll.first[entry.agent] = choice
+        poll.votes.append((entry.agent, choice, entry.seq, counts))
+        if counts:
+            self._certain(poll, entry.seq)
+
+    def _certain(self, poll: Poll, seq: int) -> None:
+        opened = poll.opened
+        assert opened is not None
+        a, b = (int(x) for x in opened.threshold.split("/"))
+        size, voices = len(opened.electorate or []), list(poll.first.values())
+        hope = False
+        for option in opened.options:
+            if option == "reject":
+                continue
+            agreed = all(poll.first.get(r) == option for r in opened.required_approvers)
+            free = all(poll.first.get(r, option) == option for r in opened.required_approvers)
+            if agreed and voices.count(option) * b >= a * size:
+                self._decide(poll, "accepted", option, seq)
+                return
+            hope = hope or (free and (voices.count(option) + size - len(voices)) * b >= a * size)
+        if not hope:
+            self._decide(poll, "rejected", "reject" if voices.count("reject") * b >= a * size else None, seq)
+
+    def _decide(self, poll: Poll, status: str, choice: str | None, seq: int) -> None:
+        assert poll.opened is not None
+        voices = list(poll.first.values())
+        poll.due = status, choice, seq
+        poll.tally = {o: voices.count(o) for o in (*poll.opened.options, "abstain")}
+        poll.tally["absent"] = len(poll.opened.electorate or []) - len(voices)
+
+    def _decision(self, entry: Entry, poll: Poll) -> None:
+        body: Decision = entry.body
+        demand(not poll.decided, f"{entry.subject} is decided twice")
+        poll.decided = True
+        demand(poll.due is not None, f"{entry.subject}: decided as {body.status} while nothing was certain")
+        told = body.status, body.choice, body.decided_at_seq
+        demand(told == poll.due, f"{entry.subject}: decided {told}, the log says {poll.due}")
+        demand(body.tally == poll.tally, f"{entry.subject}: tally {body.tally}, the log says {poll.tally}")
+        votes = [(v.agent, v.choice, v.seq, v.counted) for v in body.votes]
+        demand(votes == poll.votes, f"{entry.subject}: votes {votes}, the log says {poll.votes}")
+
+    # tasks
+
+    def _task(self, entry: Entry) -> None:
+        job, body = self.jobs.get(entry.tokens["task"]), entry.body
+        if job is None:
+            if isinstance(body, Submission):
+                self.jobs[entry.tokens["task"]] = Job(body, entry.time + timedelta(seconds=body.timeout_s))
+            return
+        if isinstance(body, Finished):
+            self._finished(entry, job)
+        elif job.finished or job.outcome:
+            return
+        elif isinstance(body, Assignment):
+            self._assigned(entry, job)
+        elif isinstance(body, Cancel):
+            job.outcome = Finished(status="cancelled")
+        elif isinstance(body, Result | Failure) and (body.fence, entry.agent) == (job.fence, job.holder):
+            self._ended(entry, job)
+
+    def _assigned(self, entry: Entry, job: Job) -> None:
+        demand(not job.task.subtasks, f"{entry.subject}: a composite task is assigned")
+        demand(entry.body.fence == job.fence + 1, f"{entry.subject}: fence {entry.body.fence} after {job.fence}")
+        able = set(job.task.required_skills) <= set(self._skills_of.get(entry.agent, []))
+        demand(able, f"{entry.subject}: assigned to who cannot do it")
+        job.fence, job.holder = entry.body.fence, entry.agent
+
+    def _ended(self, entry: Entry, job: Job) -> None:
+        body = entry.body
+        if isinstance(body, Result):
+            job.outcome = Finished(status="succeeded", agent=entry.agent, output=body.output)
+            return
+        job.failures, job.holder = job.failures + 1, None
+        if not body.error.retryable or job.failures >= ATTEMPTS_MAX:
+            job.outcome = Finished(status="failed", agent=entry.agent, error=body.error)
+
+    def _finished(self, entry: Entry, job: Job) -> None:
+        body: Finished = entry.body
+        demand(job.finished is None, f"{entry.subject} is finished twice")
+        job.finished = body
+        if job.outcome is not None:
+            same = (body.status, body.agent, body.output) == (job.outcome.status, job.outcome.agent, job.outcome.output)
+            demand(same or job.task.subtasks, f"{entry.subject}: finished as {body}, the log says {job.outcome}")
+            return
+        early = job.deadline - entry.time > timedelta(seconds=SKEW_S_MAX)
+        demand(not (body.status == "expired" and early), f"{entry.subject}: expired before its time")
+        parts = [j for j in self.jobs.values() if j.task.parent == entry.tokens["task"]]
+        if body.status == "succeeded":
+            outputs = [p.finished.output for p in parts if p.finished and p.finished.status == "succeeded"]
+            whole = job.task.subtasks and len(outputs) == len(job.task.subtasks) and all(o in body.output.values() for o in outputs)
+            demand(whole, f"{entry.subject}: succeeded without a result that counts")
+        if body.status == "cancelled":
+            parent = self.jobs.get(job.task.parent or "")
+            demand(parent and parent.finished, f"{entry.subject}: cancelled by nobody")
+
+    # lessons, members, affect
+
+    def _lesson(self, entry: Entry) -> None:
+        if isinstance(entry.body, Lesson):
+            demand(entry.event_id not in self.lessons or not self._ids_kept, f"lesson {entry.event_id} stands twice")
+            self.lessons.setdefault(entry.event_id, entry)
+        elif isinstance(entry.body, Integrated) and entry.agent in self._skills_of:
+            key = entry.body.lesson_id, entry.agent
+            self.receipts[key] = self.receipts.get(key, 0) + 1
+            demand(self.receipts[key] == 1 or not self._ids_kept, f"{entry.agent} integrated {key[0]} twice")
+
+    def _member(self, entry: Entry) -> None:
+        change: MembershipChange = entry.body
+        key = entry.agent, change.instance
+        there = self.members.get(key) == "joined"
+        demand(there != (change.status == "joined"), f"{change.instance} {change.status} is logged twice")
+        self.members[key] = change.status
+
+    def _emotion(self, entry: Entry) -> None:
+        if entry.name == "emotion.stimulus":
+            self.stimuli[affect_answer_id(entry.agent, entry.event_id, entry.seq)] = entry.agent
+            self.intensities[affect_answer_id(entry.agent, entry.event_id, entry.seq)] = entry.body.intensity
+            return
+        before, self.affects[entry.agent] = self.affects.get(entry.agent), entry
+        if before is not None and (intensity := self.intensities.get(entry.event_id)) is not None:
+            moved = max(abs(x - y) for x, y in zip(_point(entry), _point(before), strict=True))
+            bounded = moved <= intensity * STEP_MAX + FADED_MAX or not self._ids_kept  # an old state sent again stands last
+            demand(bounded, f"{entry.agent} is moved by {moved:.2f} at intensity {intensity:.2f}")
+        self.answers[entry.event_id] = self.answers.get(entry.event_id, 0) + 1
+        demand(self.answers[entry.event_id] == 1 or not self._ids_kept, f"{entry.agent} answered {entry.event_id} twice")
+
+    # liveness
+
+    def open_ends(self, living: set[tuple[str, str]], refused: int) -> list[str]:
+        """What has not ended yet; `refused`: proposals that became dead letters."""
+        undecided = [i for i, p in self.polls.items() if p.proposal and not p.decided]
+        agents = {agent for agent, _ in living}
+        ends = [f"proposal {i} is undecided" for i in undecided] if len(undecided) > refused else []
+        ends += [f"task {i} is not finished" for i, j in self.jobs.items() if not j.finished]
+        ends += [f"{a} has not integrated {i}" for i, e in self.lessons.items() for a in agents - {e.agent} if (i, a) not in self.receipts]
+        ends += [f"{agent} has not answered {i}" for i, agent in self.stimuli.items() if i not in self.answers and agent in agents]
+        ends += [f"{instance} has not joined" for key in living for instance in [key[1]] if self.members.get(key) != "joined"]
+        ends += [f"{key[1]} is still a member" for key, status in self.members.items() if status == "joined" and key not in living]
+        return ends
