@@ -5,7 +5,7 @@ STAMP := .venv/made-from-lock
 ROOMS := $(wildcard agents bus cerebro gateway memory schemas)
 CODE := $(ROOMS) $(wildcard tests bench examples .ci)
 
-.PHONY: up test check fix bench faults docs clean lock
+.PHONY: up test check fix bench faults simulate docs clean lock
 
 up: $(STAMP) ## start the mesh on this machine; options: make up ARGS="--http 127.0.0.1:0"
 	@$(BIN)/cerebro up $(ARGS)
@@ -27,6 +27,9 @@ fix: $(STAMP) ## format, and mend what ruff can mend
 
 faults: $(STAMP) ## the tests that kill processes and servers on purpose
 	$(BIN)/pytest -m faults $(ARGS)
+
+simulate: $(STAMP) ## play the protocols in virtual time over a hostile bus; ARGS="--seeds 100000", "--seed 4711" or "--planted"
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 bench: $(STAMP) ## measure
 	$(BIN)/pytest bench -m bench -s $(ARGS)

@@ -1,7 +1,7 @@
 """A connection to the virtual server, as `bus.connection.Bus` uses one: the real `Bus` runs on it, unchanged.
 
 Requests and publishes meet the fates that the network draws. A client is `away` while it knows that it has no server, `cut`
-while its messages vanish and it does not know; `dead` is for good.
+while its messages vanish and it does not know; `dead` is for good. While its process stands still, what it says waits.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ class VirtualClient:
         self._presence = presence
         self._inboxes: dict[str, VirtualSubscription] = {}
         self._consumers: dict[str, list[Message]] = {}
+        self.stands_still_until = 0.0
         self.away = False
         self.cut = False
         self.dead = False
@@ -66,7 +67,7 @@ class VirtualClient:
         elif headers and BATCH in headers:
             if not self._network.torn():
                 self._server.publish(subject, data, headers)
-        else:
+        elif self._loop.time() >= self.stands_still_until:
             self._presence(subject, data)
 
     async def flush(self) -> None:
@@ -82,7 +83,8 @@ class VirtualClient:
         fate = self._network.fate()
         if not self.cut:
             for out_s in fate.out_s:
-                self._loop.call_later(out_s, self._arrive, (subject, data, headers or {}), fate.back_s, answer)
+                at_s = max(self._loop.time(), self.stands_still_until) + out_s
+                self._loop.call_at(at_s, self._arrive, (subject, data, headers or {}), fate.back_s, answer)
         late = self._loop.call_later(timeout, _too_late, answer)
         try:
             return await answer
@@ -182,5 +184,3 @@ def handed(message: Message, consumer_seq: int, delivered: int, pending: int) ->
     sequence = SimpleNamespace(consumer=consumer_seq, stream=message.seq)
     metadata = SimpleNamespace(sequence=sequence, num_delivered=delivered, num_pending=pending, timestamp=message.time)
     return SimpleNamespace(subject=message.subject, headers=message.headers, data=message.data, reply="ack", metadata=metadata)
-
-

@@ -35,7 +35,6 @@ from tests.simulation.work import VirtualWork
 
 AGENTS = ("aria", "nexus", "ricardo")
 SKILLS_OF = {"aria": ["work"], "nexus": ["work", "rare"], "ricardo": ["work"]}
-MIND_OF = {"aria": "precedent", "nexus": "technical_evidence", "ricardo": "utility"}
 TEMPERAMENT_OF = {"aria": (0.2, 0.1, 0.0), "nexus": (0.1, 0.0, 0.3), "ricardo": (0.0, 0.0, 0.4)}
 SETTINGS = AgentSettings(lease_s=3.0, progress_s=0.8, task_concurrency=2)
 BEAT_S = 1.0
@@ -85,7 +84,7 @@ class Node:
             primary_functions=SKILLS_OF[name],
             confidence_domains=[],
             communication_patterns=[],
-            mind=MIND_OF[name],
+            mind=world.mind_of[name],
             temperament=TEMPERAMENT_OF[name],
         )
         self.members = Members(bus, name, self.instance, frozenset(AGENTS))
@@ -157,7 +156,8 @@ class Node:
 
     def hear(self, agent: str, instance: str, data: bytes) -> None:
         """A beat, or a goodbye, of another or of itself."""
-        if not (self.dead or self.client.cut or self.client.away):
+        still = self.world.loop.time() < self.client.stands_still_until
+        if not (self.dead or self.client.cut or self.client.away or still):
             profile = entries.decode(Profile, data) if data else None
             with suppress(StopIteration):  # it awaits nothing
                 self.members._heard(agent, instance, profile).send(None)
@@ -167,7 +167,8 @@ class Node:
     def expect_entries(self) -> None:
         """Something stands in the log that it has not read."""
         if not self.dead and self._reading is None:
-            self._reading = self.world.loop.call_later(self.world.network.reader_s(), self._context.run, self._deliver)
+            at_s = max(self.world.loop.time(), self.client.stands_still_until) + self.world.network.reader_s()
+            self._reading = self.world.loop.call_at(at_s, self._context.run, self._deliver)
 
     def read_now(self) -> None:
         """What was on its way comes at once."""
@@ -217,5 +218,3 @@ def _ordered(state: Any) -> Any:
     """Sets have no order; sorted, equal ones are equal bytes."""
     fields = {name: getattr(state, name) for name in state.__struct_fields__}
     return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in fields.items()}
-
-

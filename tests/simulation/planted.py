@@ -28,6 +28,10 @@ from agents.tasks.book import Book
 from agents.tasks.worker import Worker
 from bus.connection import Bus
 from tests.simulation.server import VirtualServer
+from tests.simulation.world import simulate
+
+SEEDS_MAX = 3_000
+"""Each bug must be caught within so many seeds."""
 
 
 class Planted(msgspec.Struct, frozen=True):
@@ -73,10 +77,12 @@ BUGS: tuple[Planted, ...] = (
         Consensus._due,
         "rules.verdict(state)",
         "rules.verdict(state) or (now > datetime.fromisoformat(state.opened.deadline)"
-        " and rules._decision(state, 'expired', {v.agent: v.choice for v in rules.votes_until(state, None) if v.counted}, self._members.roster and state.opened_seq))",
+        " and rules.verdict(msgspec.structs.replace(state, deadline_seq=self._members.roster and 10**9)))",
     ),
     Planted("a decision is written without compare-and-set", "consensus", Consensus._decide, ", expect_last_seq=0", ""),
-    Planted("a decision that stands is not adopted", "consensus", consensus.apply, '"consensus.decision", Decision()', '"never", Decision()'),
+    Planted(
+        "a decision that stands is not adopted", "consensus", consensus.apply, '"consensus.decision", Decision()', '"never", Decision()'
+    ),
     Planted("nobody writes a deadline that the server forgot", "consensus", Consensus._due, "if now > ", "if False and now > "),
     Planted("proposals are opened without compare-and-set", "consensus", Consensus._open_proposal, ", expect_last_seq=0", ""),
     Planted("the fencing token is forgotten", "tasks", tasks._word_ignored, "if fence != state.fence", "if fence > state.fence"),
@@ -90,7 +96,9 @@ BUGS: tuple[Planted, ...] = (
     Planted("a lease never ends", "tasks", tasks.lease_over, "now >= state.lease_until or not alive(state.agent, state.instance)", "False"),
     Planted("the first failure is the last", "tasks", tasks._failed, "not error.retryable or ", "True or "),
     Planted("an accepted result is dropped when the whole has ended", "tasks", graph.orphaned, " or child.outcome is not None", ""),
-    Planted("a second result replaces the first", "tasks", tasks.why_ignored, "state.outcome is not None", "state.outcome is None and False"),
+    Planted(
+        "a second result replaces the first", "tasks", tasks.why_ignored, "state.outcome is not None", "state.outcome is None and False"
+    ),
     Planted("tasks are written without compare-and-set", "tasks", Tasks._put_if, "expect_last_seq=last_seq", "expect_last_seq=None"),
     Planted(
         "an end has an id of its own each time, and no compare-and-set",
@@ -125,10 +133,20 @@ BUGS: tuple[Planted, ...] = (
         "state is None",
     ),
     Planted("a lesson counts as integrated when it is stored", "learning", learning.holds, "return ", "return True or "),
-    Planted("an affect moves further than it may", "emotion", emotion.appraise, "max(-1.0, min(1.0, x + strength * delta))", "x + 9 * delta"),
+    Planted(
+        "an affect moves further than it may", "emotion", emotion.appraise, "max(-1.0, min(1.0, x + strength * delta))", "x + 9 * delta"
+    ),
     Planted("a stimulus is answered under a new id", "emotion", Emotion._appraise, "due.msg_id)", "due.msg_id + str(self._bus.clock()))"),
-    Planted("only the newest stimulus is answered", "emotion", Emotion._await_turn, "self._pending[", "self._pending.clear()\n    self._pending["),
-    Planted("the last to be read is what an agent feels, not the last in the log", "emotion", emotion.apply, "entry.seq <= before.seq", "True"),
+    Planted(
+        "only the newest stimulus is answered",
+        "emotion",
+        Emotion._await_turn,
+        "self._pending[",
+        "self._pending.clear()\n    self._pending[",
+    ),
+    Planted(
+        "the last to be read is what an agent feels, not the last in the log", "emotion", emotion.apply, "entry.seq <= before.seq", "True"
+    ),
     Planted("membership is logged without compare-and-set", "learning", Members._log, ", expect_last_seq=seq", ""),
     Planted("who falls silent stays a member", "learning", members.due, '== "gone"', '== "never"'),
     Planted("a goodbye is not logged", "learning", members.apply, "before.instances - {change.instance}", "before.instances"),
@@ -165,10 +183,23 @@ def planted(bug: Planted) -> Iterator[None]:
         function.__code__ = sound
 
 
+def caught_at(bug: Planted, seeds: int) -> tuple[int | None, str]:
+    """The first seed that shows the bug, and what broke; None where no seed does."""
+    with planted(bug):
+        for seed in range(seeds):
+            if broken := simulate(seed, kind=bug.kind).broken:
+                return seed, broken
+    return None, ""
+
+
 def _with(bug: Planted, function: FunctionType) -> CodeType:
     source = textwrap.dedent(inspect.getsource(function))
     assert source.count(bug.old) == 1, f"{bug.name}: {bug.old!r} stands {source.count(bug.old)} times in {function.__qualname__}"
     made: dict[str, Any] = {}
-    exec(compile("from __future__ import annotations\n" + source.replace(bug.old, bug.new), bug.name, "exec"), function.__globals__ | {}, made)
+    exec(
+        compile("from __future__ import annotations\n" + source.replace(bug.old, bug.new), bug.name, "exec"),
+        function.__globals__ | {},
+        made,
+    )
     code: CodeType = made[function.__name__].__code__
     return code

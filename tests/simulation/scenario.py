@@ -10,13 +10,17 @@ from bus.subjects import Subject
 from schemas.consensus import Attributes, Proposal, Vote
 from schemas.emotion import Stimulus
 from schemas.learning import Integrated, Lesson
-from schemas.tasks import Cancel, Submission, Subtask
+from schemas.tasks import Cancel, Result, Submission, Subtask
 from tests.simulation.node import AGENTS
 
 KINDS = ("consensus", "tasks", "learning", "emotion", "all")
 """What a scenario is about; `all` mixes the four."""
 OUTSIDERS = ("one", "two", "mallory")
 EVENTS = ("praise", "blame", "threat", "relief", "error")
+
+
+POISON = b'{"choice": 7, "fence": "one", '
+"""A body that is none."""
 
 
 class Saying(msgspec.Struct, frozen=True):
@@ -75,20 +79,36 @@ class Script:
             voter = rng.choice(OUTSIDERS if self._maybe(0.85) else AGENTS)
             choice = rng.choice([*options, *options, "abstain", "nonsense"])
             cast_s = at_s + rng.uniform(0.05, proposal.timeout_s + 1.0)
-            self._say(cast_s, subjects.VOTE, Vote(choice=choice), proposal=ident, agent=voter)
+            self._say(cast_s, subjects.VOTE, POISON if self._maybe(0.05) else Vote(choice=choice), proposal=ident, agent=voter)
+        if self._maybe(0.1):  # the same id again, by somebody else
+            again = msgspec.structs.replace(proposal, title="Another one", timeout_s=9.0)
+            self._say(at_s + rng.uniform(-0.2, 2.0), subjects.PROPOSAL, again, proposal=ident, agent="mallory")
 
     def _tasks(self) -> None:
         for i in range(self._rng.randint(1, 3)):
             at_s, ident = self._when(), f"t{i}"
-            self._say(at_s, subjects.TASK_SUBMITTED, self._task(ident), task=ident)
-            if self._maybe(0.2):
-                self._say(at_s + self._rng.uniform(0, 3), subjects.TASK_CANCEL, Cancel(), task=ident, agent="gateway")
+            task = self._task(ident)
+            self._say(at_s, subjects.TASK_SUBMITTED, task, task=ident)
+            if self._maybe(0.25):
+                cancel_s = at_s + min(3.0, task.input["takes_s"]) + self._rng.uniform(0, 1.5)
+                self._say(cancel_s, subjects.TASK_CANCEL, Cancel(), task=ident, agent="gateway")
+            self._meddle(ident, at_s)
+
+    def _meddle(self, ident: str, at_s: float) -> None:
+        """What is no business of who says it: a result of who has not got the task, poison, the same id again."""
+        rng = self._rng
+        for _ in range(rng.choice([0, 0, 1, 3])):
+            body = POISON if self._maybe(0.3) else Result(fence=rng.randint(1, 3), output="forged")
+            self._say(at_s + rng.uniform(0.1, 4.0), subjects.TASK_RESULT, body, task=ident, agent="mallory")
+        if self._maybe(0.1):
+            self._say(at_s + rng.uniform(0, 2.0), subjects.TASK_SUBMITTED, Submission(title="Another one"), task=ident)
 
     def _task(self, ident: str) -> Submission:
         rng = self._rng
-        given = {"takes_s": rng.choice([0.1, 0.5, 2.0]), "fails": rng.choice([0.0, 0.0, 0.4, 1.0])}
+        short = self._maybe(0.25)
+        given = {"takes_s": rng.choice([0.1, 0.5, 2.0, 30.0 if short else 2.0]), "fails": rng.choice([0.0, 0.0, 0.4, 1.0])}
         skill = rng.choice(["work", "work", "work", "rare", "nobody_has_it"])
-        timeout_s = rng.uniform(1.0, 4.0) if self._maybe(0.2) else 600.0
+        timeout_s = rng.uniform(1.0, 4.0) if short else 600.0
         parts = []
         if self._maybe(0.2):
             parts = [Subtask(id="a", title="part a", required_skills=["work"], input={"takes_s": 0.2, "fails": 0.0})]

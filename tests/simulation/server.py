@@ -170,5 +170,3 @@ def matches(pattern: str, subject: str) -> bool:
 
 def _error(code: int, text: str) -> dict[str, Any]:
     return {"error": {"code": 400, "err_code": code, "description": text}}
-
-

@@ -59,7 +59,11 @@ class VirtualWork:
         node, work = self._node, self._node.worker._work
         if node.client.cut or not node.client.is_connected:
             return
-        while self._queue.waiting(node.world.loop.time()) and work.running < node.tasks.capacity() and (found := self._queue.next(node.world.loop.time())):
+        while (
+            self._queue.waiting(node.world.loop.time())
+            and work.running < node.tasks.capacity()
+            and (found := self._queue.next(node.world.loop.time()))
+        ):
             seq, delivered = found
             work.running += 1
             node.create_task(work._one(self._delivery(seq, delivered)), name=f"work on {seq}")
