@@ -82,9 +82,8 @@ def many(arguments: argparse.Namespace) -> int:
                     f"{total.seeds} seeds, {len(total.broken)} broken, {total.seeds / total.cpu_s:.0f} seeds a second and core", flush=True
                 )
     print(f"seeds {arguments.first} … {arguments.first + arguments.seeds - 1}: {len(total.broken)} broke a promise")
-    print(
-        f"{total.entries} entries of the log, {total.virtual_s / 3600:.0f} hours in virtual time, {time.monotonic() - began:.0f} s in real time"
-    )
+    hours, real_s = total.virtual_s / 3600, time.monotonic() - began
+    print(f"{total.entries} entries of the log, {hours:.0f} hours in virtual time, {real_s:.0f} s in real time")
     print(f"{total.seeds / total.cpu_s:.0f} seeds a second and core; scenarios {dict(total.kinds)}; faults injected {dict(total.faults)}")
     return 1 if total.broken else 0
 

@@ -105,7 +105,10 @@ class VirtualClient:
         assert subject.startswith(CREATE), subject
         config = msgspec.json.decode(data)["config"]
         name = f"reader-{len(self._consumers)}"
-        self._consumers[name] = self._server.matching(config["filter_subjects"], config["opt_start_seq"] - 1)
+        kept = subject.endswith(subjects.LESSONS)
+        self._consumers[name] = (
+            self._server.kept() if kept else self._server.matching(config["filter_subjects"], config["opt_start_seq"] - 1)
+        )
         return {"name": name, "num_pending": len(self._consumers[name])}
 
     # reading what stands in the log

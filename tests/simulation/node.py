@@ -24,7 +24,7 @@ from agents.settings import AgentSettings
 from agents.skills.skill import Skill
 from agents.tasks.actor import Tasks
 from agents.tasks.worker import Worker
-from bus import entries, presence, subjects
+from bus import entries, presence
 from bus.errors import Unavailable
 from schemas.consensus import Opened
 from schemas.members import Profile
@@ -109,7 +109,7 @@ class Node:
 
     def start(self) -> None:
         """Read the kept lessons, then the log; beat."""
-        for message in self.world.server.matching([subjects.LESSON.wildcard], 0):
+        for message in self.world.server.kept():
             self.actor._apply(message.entry)
         self.expect_entries()
         self._every(BEAT_S, self._beat)

@@ -77,7 +77,7 @@ BUGS: tuple[Planted, ...] = (
         Consensus._due,
         "rules.verdict(state)",
         "rules.verdict(state) or (now > datetime.fromisoformat(state.opened.deadline)"
-        " and rules.verdict(msgspec.structs.replace(state, deadline_seq=self._members.roster and 10**9)))",
+        " and rules.verdict(msgspec.structs.replace(state, deadline_seq=max(state.opened_seq, *(v.seq for v in state.votes), 0) + 1)))",
     ),
     Planted("a decision is written without compare-and-set", "consensus", Consensus._decide, ", expect_last_seq=0", ""),
     Planted(

@@ -5,7 +5,7 @@ Its semantics are those of the real server: `test_contract.py` runs the same sui
 
 import random
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from tests.simulation.loop import VirtualLoop
 START_S = 1_767_225_600.0
 """The time of day when a simulation begins: 2026-01-01."""
 INCARNATION = "simulated"
+COPIED_WITHIN_S = 0.08
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_ON = "Nats-Expected-Last-Subject-Sequence-Subject"
 BATCH, BATCH_SEQ, COMMIT = "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"
@@ -154,6 +155,15 @@ class VirtualServer:
     def after(self, seq: int) -> list[Message]:
         """What stands in the log after `seq`."""
         return [self.messages[i] for i in range(seq + 1, self.seq + 1) if i in self.messages]
+
+    def kept(self) -> list[Message]:
+        """The stream `LESSONS`: the server's own copies, each with its place in the log, made a moment later."""
+        copies = []
+        for m in self.matching([subjects.LESSON.wildcard], 0):
+            headers, at = {**m.headers, entries.SOURCE: f"{subjects.MESH} {m.seq} > >"}, m.time + timedelta(seconds=COPIED_WITHIN_S)
+            entry = entries.read(m.subject, headers, m.data, len(copies) + 1, at, INCARNATION)
+            copies.append(Message(len(copies) + 1, m.subject, headers, m.data, at, entry))
+        return copies
 
     def matching(self, filters: list[str], after_seq: int) -> list[Message]:
         """What stands in the log after `after_seq` under these filters."""

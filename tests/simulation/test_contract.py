@@ -11,7 +11,7 @@ import pytest
 
 from bus import streams, subjects
 from bus.connection import Bus, Outgoing
-from bus.errors import Conflict, Unavailable
+from bus.errors import Conflict
 from bus.log import entries
 from bus.settings import BusSettings
 from schemas.consensus import Deadline, Opened, Vote
@@ -23,7 +23,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import PEACE, Network
 from tests.simulation.server import START_S, VirtualServer
 
-LESSON = Lesson(topic="t", content="c")
+LESSON_A = Lesson(topic="a", content="c")
 WINDOW_S = 1.0
 OPENED = Opened(title="t", proposer="ops", deadline="-")
 Story = Callable[[Bus], Awaitable[None]]
@@ -149,9 +149,25 @@ class TestBatches:
         async def story(bus: Bus) -> None:
             subject = bus.wire(subjects.LESSON.subject(agent="ops"))
             closing = {"Nats-Batch-Id": "torn", "Nats-Batch-Sequence": "2", "Nats-Batch-Commit": "1"}
-            with pytest.raises(Unavailable):
-                await bus._try(subject, b'{"topic": "t", "content": "c"}', closing, 2.0)
+            reply = await bus._request(subject, b'{"topic": "t", "content": "c"}', closing, 2.0)
+            assert b'"err_code":10176' in reply.data
             assert await topics(bus) == []
+
+        await play(story)
+
+
+class TestKeptLessons:
+    async def test_a_kept_lesson_has_its_place_and_id_in_the_log_and_a_later_time(self, play: Play) -> None:
+        async def story(bus: Bus) -> None:
+            await bus.put(Outgoing(row=subjects.OPENED, body=OPENED, tokens={"proposal": "p"}))
+            stored = await bus.put(lesson("a"))
+            kept: list[Any] = []
+            for _ in range(100):
+                kept = kept or await entries(bus, [subjects.LESSON.wildcard], stream=subjects.LESSONS)
+                await asyncio.sleep(0.02)
+            [logged] = await entries(bus, [subjects.LESSON.wildcard])
+            assert [(k.seq, k.event_id, k.body) for k in kept] == [(stored.seq, stored.event_id, LESSON_A)]
+            assert kept[0].time > logged.time
 
         await play(story)
 
