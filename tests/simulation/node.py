@@ -99,6 +99,7 @@ class Node:
         self.worker = Worker(self.tasks, skills)
         self.work = VirtualWork(world.works[name], self)
         there = {"learning": self.learning, "consensus": self.consensus, "emotion": self.emotion, "tasks": self.tasks}
+        self._works = world.kind in {"tasks", "all"}
         self.actor.protocols = (self.members, *(there[k] for k in there if world.kind in (k, "all")))
 
     @property
@@ -152,7 +153,7 @@ class Node:
 
     def profile(self) -> Profile:
         """What it says of itself."""
-        return Profile(role="simulated", skills=list(SKILLS_OF[self.agent]), load=self.tasks.load())
+        return Profile(role="simulated", skills=list(SKILLS_OF[self.agent]), load=self.tasks.load() if self._works else 0.0)
 
     def hear(self, agent: str, instance: str, data: bytes) -> None:
         """A beat, or a goodbye, of another or of itself."""
@@ -200,7 +201,7 @@ class Node:
     def _tick(self) -> None:
         if self.caught_up:
             self.actor._look(self)  # type: ignore[arg-type]
-            if self.tasks in self.actor.protocols:
+            if self._works:
                 self.work.pull()
 
     def state(self) -> dict[str, bytes]:

@@ -258,11 +258,11 @@ class Oracle:
 
     # liveness
 
-    def open_ends(self, living: set[tuple[str, str]], refused: int) -> list[str]:
-        """What has not ended yet; `refused`: proposals that became dead letters."""
+    def open_ends(self, living: set[tuple[str, str]], refused: set[str]) -> list[str]:
+        """What has not ended yet; `refused` are the proposals that became dead letters."""
         undecided = [i for i, p in self.polls.items() if p.proposal and not p.decided]
         agents = {agent for agent, _ in living}
-        ends = [f"proposal {i} is undecided" for i in undecided] if len(undecided) > refused else []
+        ends = [f"proposal {i} is undecided" for i in undecided if i not in refused]
         ends += [f"task {i} is not finished" for i, j in self.jobs.items() if not j.finished]
         ends += [f"{a} has not integrated {i}" for i, e in self.lessons.items() for a in agents - {e.agent} if (i, a) not in self.receipts]
         ends += [f"{agent} has not answered {i}" for i, agent in self.stimuli.items() if i not in self.answers and agent in agents]

@@ -16,6 +16,7 @@ from agents.skills.skill import SkillError
 from bus import subjects
 from bus.connection import Outgoing, Stored
 from bus.errors import CerebroError
+from schemas.dead import DeadLetter
 from tests.simulation.client import VirtualClient, WatchedBus
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import PEACE, Hostility, Network
@@ -25,7 +26,7 @@ from tests.simulation.scenario import KINDS, Saying, Script
 from tests.simulation.server import START_S, VirtualServer
 from tests.simulation.work import WorkQueue
 
-HOSTILE_S_MAX = 6.0
+HOSTILE_S_MAX = 4.0
 """Longest bad times of a small scenario."""
 HEAL_S_MAX = 75.0
 """Everything ends within this after the bad times: a task waits for a gone agent for as long as that is listed, 60 s."""
@@ -122,7 +123,7 @@ class World:
             self.stored[stored.seq] = out.row.name
 
     def tick_s(self) -> float:
-        return self.rng.uniform(0.2, 1.2)
+        return self.rng.uniform(0.4, 0.95)
 
     def portion(self, waiting: int) -> int:
         """How many of the entries that wait a reader gets at once."""
@@ -287,6 +288,11 @@ class World:
         for node in self.nodes:
             node.expect_entries()
 
+    def refused(self) -> set[str]:
+        """The proposals that became dead letters."""
+        letters = [msgspec.json.decode(data, type=DeadLetter) for data in self.server.dead.values()]
+        return {found[1]["proposal"] for letter in letters if (found := subjects.find(letter.subject))}
+
     def _open_ends(self) -> list[str]:
         """What has not ended yet."""
         waiting = [f"{self._unsaid} are not said"] if self._unsaid else []
@@ -296,10 +302,11 @@ class World:
         ]
         if not self._everyone_has_read():
             return [*waiting, "somebody has not read the log to its end"]
+        refused = {f"open {ident}" for ident in self.refused()}  # each replica finds that anew
         for node in self.living():
             keys = [duty.key for p in node.actor.protocols for duty in p.duties(node.bus.now())]
-            waiting += [f"{node.instance} has to {key}" for key in keys if not key.startswith("affect drift")]
-        return waiting + self.oracle.open_ends({(n.agent, n.instance) for n in self.living()}, len(self.server.dead))
+            waiting += [f"{node.instance} has to {key}" for key in keys if not key.startswith("affect drift") and key not in refused]
+        return waiting + self.oracle.open_ends({(n.agent, n.instance) for n in self.living()}, self.refused())
 
     def _everyone_has_read(self) -> bool:
         return all(n.position >= self.server.seq for n in self.living())
