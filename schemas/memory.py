@@ -148,6 +148,15 @@ class Ranks(Reply, frozen=True, kw_only=True):
     vector: int | None
 
 
+class Why(Reply, frozen=True, kw_only=True):
+    """What the score of a hit is the sum of: its words, its meaning, what stands beside it in its session, the graph around it."""
+
+    text: float = 0.0
+    vector: float = 0.0
+    neighbour: float = 0.0
+    graph: float = 0.0
+
+
 class SearchHit(Reply, frozen=True, kw_only=True):
     id: str
     kind: str
@@ -162,6 +171,7 @@ class SearchHit(Reply, frozen=True, kw_only=True):
     """What it rests on: a concept's or lesson's sources; an episode is its own."""
     score: float
     ranks: Ranks
+    why: Why = Why()
 
 
 class SearchResults(Reply, frozen=True, kw_only=True):

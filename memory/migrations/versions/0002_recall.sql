@@ -97,3 +97,57 @@ COMMENT ON COLUMN memory_system.semantic_memory.embedding IS 'A copy of its pass
 CREATE INDEX passages_by_agent ON memory_system.passages (agent_id, timestamp, id);
 CREATE INDEX passages_by_tag ON memory_system.passages USING gin (tags);
 CREATE INDEX passages_by_term ON memory_system.passages USING gin (search_terms);
+
+CREATE INDEX passages_by_session ON memory_system.passages (agent_id, session_id, timestamp, id) WHERE part = 0 AND content <> '';
+
+-- How often a text has a term, read out of ts_rank: for one term it is the sum of 1/i² for i = 1 … n, over π²/6. The tail of that
+-- sum is about 1 / (n + 1/2), and rounding makes it exact for every n that a tsvector can hold (255); a test shows it.
+CREATE FUNCTION memory_system.term_frequency(terms tsvector, term tsquery) RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT round(0.607927101854027::float8 / (1 - ts_rank('{1, 1, 1, 1}'::real[], terms, term)) - 0.5)
+$$;
+
+-- How much there is to search now, for each agent: BM25 weighs a term by its rareness and a text by its length. What has ended
+-- counts no more. Kept by the triggers below in the transaction that changes the passages, so that no writer can forget it.
+CREATE TABLE memory_system.corpora (
+    agent_id varchar(100) PRIMARY KEY,
+    passages bigint NOT NULL,
+    terms bigint NOT NULL -- distinct terms of each passage, added up
+);
+
+CREATE FUNCTION memory_system.count_passages() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO memory_system.corpora AS known (agent_id, passages, terms)
+        SELECT agent_id, count(*), sum(length(search_terms)) FROM come WHERE ended_seq IS NULL GROUP BY agent_id ORDER BY agent_id
+        ON CONFLICT (agent_id) DO UPDATE SET passages = known.passages + excluded.passages, terms = known.terms + excluded.terms;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO memory_system.corpora AS known (agent_id, passages, terms)
+        SELECT agent_id, -count(*), -sum(length(search_terms)) FROM gone WHERE ended_seq IS NULL GROUP BY agent_id ORDER BY agent_id
+        ON CONFLICT (agent_id) DO UPDATE SET passages = known.passages + excluded.passages, terms = known.terms + excluded.terms;
+    ELSE
+        INSERT INTO memory_system.corpora AS known (agent_id, passages, terms)
+        SELECT agent_id, sum(n), sum(n * length(search_terms))
+        FROM (
+            SELECT 1 AS n, agent_id, search_terms FROM come WHERE ended_seq IS NULL
+            UNION ALL
+            SELECT -1, agent_id, search_terms FROM gone WHERE ended_seq IS NULL
+        ) AS changed
+        GROUP BY agent_id
+        ORDER BY agent_id
+        ON CONFLICT (agent_id) DO UPDATE SET passages = known.passages + excluded.passages, terms = known.terms + excluded.terms;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+INSERT INTO memory_system.corpora (agent_id, passages, terms)
+SELECT agent_id, count(*), sum(length(search_terms)) FROM memory_system.passages WHERE ended_seq IS NULL GROUP BY agent_id;
+
+CREATE TRIGGER passages_come AFTER INSERT ON memory_system.passages REFERENCING NEW TABLE AS come
+FOR EACH STATEMENT EXECUTE FUNCTION memory_system.count_passages();
+CREATE TRIGGER passages_change AFTER UPDATE ON memory_system.passages REFERENCING OLD TABLE AS gone NEW TABLE AS come
+FOR EACH STATEMENT EXECUTE FUNCTION memory_system.count_passages();
+CREATE TRIGGER passages_go AFTER DELETE ON memory_system.passages REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION memory_system.count_passages();
