@@ -9,7 +9,7 @@ import asyncpg
 
 from memory.database import Database, statement
 from memory.embedding import Embedding
-from memory.fusion import Arm, Found
+from memory.fusion import Arm, Found, Listed
 from memory.settings import MemorySettings
 from memory.spaces import Space
 from schemas.memory import SearchRequest
@@ -72,7 +72,9 @@ async def _nothing() -> Arm:
 
 def _arm(records: Sequence[asyncpg.Record], depth: int) -> Arm:
     """Passages, best first, as their owners: each once, by its best passage."""
-    best: dict[Found, float] = {}
-    for r in records:
-        best.setdefault(Found(r["kind"], r["owner"]), r["score"])
-    return Arm(list(best.items()), full=len(records) >= depth)
+    best: dict[Found, Listed] = {}
+    for passage, kind, owner, score in records:
+        found = Found(kind, owner)
+        if found not in best:
+            best[found] = Listed(found, passage, score)
+    return Arm(list(best.values()), full=len(records) >= depth)

@@ -26,17 +26,25 @@ class Found(msgspec.Struct, frozen=True):
     id: str
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """What an arm found: what it is, its best passage, and that passage's score in the arm."""
+
+    found: Found
+    passage: int
+    score: float
+
+
 class Arm(msgspec.Struct, frozen=True):
     """What one arm found, best first, each once; `full` when it stopped at its depth, so that there may be more."""
 
-    found: Sequence[tuple[Found, float]]
+    listed: Sequence[Listed]
     full: bool
 
     def floor(self, natural: float | None) -> float:
         """The score that counts as nothing: the last one of a full arm; else the `natural` zero, or the mean (with one more at 0)."""
         if self.full:
-            return self.found[-1][1]
-        return natural if natural is not None else sum(score for _, score in self.found) / (len(self.found) + 1)
+            return self.listed[-1].score
+        return natural if natural is not None else sum(item.score for item in self.listed) / (len(self.listed) + 1)
 
 
 class Fused(msgspec.Struct, frozen=True):
@@ -53,6 +61,7 @@ class Evidence(msgspec.Struct):
     """What speaks for one hit, gathered bit by bit."""
 
     found: Found
+    passage: int | None = None
     text_rank: int | None = None
     vector_rank: int | None = None
     text: float = 0.0
@@ -93,23 +102,24 @@ def fuse(text: Arm, vector: Arm, *, text_weight: float, vector_weight: float) ->
     """What either arm found, with the excess over the floor of each arm, weighed."""
     hits: dict[Found, Evidence] = {}
     text_floor, vector_floor = text.floor(0.0), vector.floor(None)
-    for rank, (found, score) in enumerate(text.found, 1):
-        hits[found] = Evidence(found, text_rank=rank, text=text_weight * (score - text_floor))
-    for rank, (found, score) in enumerate(vector.found, 1):
-        hit = hits.setdefault(found, Evidence(found))
-        hit.vector_rank, hit.vector = rank, vector_weight * max(score - vector_floor, 0.0)
+    for rank, item in enumerate(text.listed, 1):
+        hits[item.found] = Evidence(item.found, item.passage, text_rank=rank, text=text_weight * (item.score - text_floor))
+    for rank, item in enumerate(vector.listed, 1):
+        hit = hits.setdefault(item.found, Evidence(item.found, item.passage))
+        hit.vector_rank, hit.vector = rank, vector_weight * max(item.score - vector_floor, 0.0)
     return hits
 
 
 def alone(text: Arm, vector: Arm) -> dict[Found, Evidence]:
     """One arm by itself (the other is empty): its own order and its own scores."""
-    hits = {found: Evidence(found, text_rank=rank, text=score) for rank, (found, score) in enumerate(text.found, 1)}
-    return hits | {found: Evidence(found, vector_rank=rank, vector=score) for rank, (found, score) in enumerate(vector.found, 1)}
+    hits = {i.found: Evidence(i.found, i.passage, text_rank=rank, text=i.score) for rank, i in enumerate(text.listed, 1)}
+    return hits | {i.found: Evidence(i.found, i.passage, vector_rank=rank, vector=i.score) for rank, i in enumerate(vector.listed, 1)}
 
 
-def sources(hits: Mapping[Found, Evidence], len_max: int) -> list[Found]:
-    """The best hits, whose neighbours gain by them."""
-    return [hit.found for hit in sorted(hits.values(), key=lambda hit: hit.place)[:len_max] if hit.own > 0]
+def sources(hits: Mapping[Found, Evidence], len_max: int) -> dict[int, Found]:
+    """The best hits, by their best passages; their neighbours gain by them."""
+    best = ordered(hits)[:len_max]
+    return {hit.passage: hit.found for hit in best if hit.passage is not None and hit.own > 0}
 
 
 def lean(hits: dict[Found, Evidence], neighbours: Sequence[Neighbour], *, weight: float, context_terms: float) -> None:

@@ -1,6 +1,6 @@
 """Neighbours: the episodes before and after one in time, of the same agent and session."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from memory.arms import Filters
@@ -10,14 +10,9 @@ from memory.fusion import Found, Neighbour
 NEIGHBOURS: Final = statement("neighbours")
 
 
-async def neighbours(database: Database, sources: Sequence[Found], filters: Filters, reach: int) -> list[Neighbour]:
-    """What stands at most `reach` places beside the sources and passes the filters. Raises `Unavailable`."""
-    known = {source.id: source for source in sources if source.kind != "concept"}
-    if not known or reach == 0:
+async def neighbours(database: Database, sources: Mapping[int, Found], filters: Filters, reach: int) -> list[Neighbour]:
+    """What stands at most `reach` places beside these (by one passage of each) and passes the filters. Raises `Unavailable`."""
+    if not sources or reach == 0:
         return []
-    records = await database.rows(NEIGHBOURS, list(known), reach, *filters)
-    return [
-        Neighbour(known[r["source"]], Found(r["kind"], r["owner"]), r["distance"], r["terms"])
-        for r in records
-        if known[r["source"]].kind == r["source_kind"]
-    ]
+    records = await database.rows(NEIGHBOURS, list(sources), reach, *filters)
+    return [Neighbour(sources[source], Found(kind, owner), distance, terms) for source, kind, owner, distance, terms in records]

@@ -58,7 +58,7 @@ best AS MATERIALIZED (
     ORDER BY score DESC, postings.id DESC
     LIMIT $10
 )
-SELECT p.kind, p.owner, best.score
+SELECT p.id, p.kind, p.owner, best.score
 FROM best
 JOIN memory_system.passages AS p USING (id)
 ORDER BY best.score DESC, p.id DESC

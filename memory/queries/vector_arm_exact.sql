@@ -14,7 +14,7 @@ WITH candidates AS MATERIALIZED (
         AND ($9::bigint IS NULL OR p.stream_seq <= $9)
         AND (p.ended_seq IS NULL OR p.ended_at > $8 OR p.ended_seq > $9)
 )
-SELECT kind, owner, 1 - distance AS score
+SELECT id, kind, owner, 1 - distance AS score
 FROM candidates
 ORDER BY distance, id DESC
 LIMIT $10

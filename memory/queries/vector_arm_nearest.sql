@@ -1,5 +1,5 @@
 -- The vector arm by its index: the nearest that pass the filters.
-SELECT kind, owner, 1 - distance AS score
+SELECT id, kind, owner, 1 - distance AS score
 FROM (
     SELECT p.id, p.kind, p.owner, v.embedding::halfvec({dimensions}) <=> $1::halfvec({dimensions}) AS distance
     FROM memory_system.vectors AS v
