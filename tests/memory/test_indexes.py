@@ -34,8 +34,9 @@ SELECT 'event-' || n, 'episode', 'agent-' || n % 100, '2026-01-01Z'::timestamptz
     ARRAY['tag-' || n % 500], 's', n, '2026-01-01Z'::timestamptz + n * interval '1 second', '', 'word' || n % 1000
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.passages
-    (kind, owner, part, content, labels, agent_id, timestamp, importance_score, tags, stream_seq, recorded_at)
-SELECT kind, episode_id, 0, content, 'label', agent_id, timestamp, importance_score, tags, stream_seq, recorded_at FROM memory_system.episodes;
+    (kind, owner, part, content, labels, agent_id, session_id, timestamp, importance_score, tags, stream_seq, recorded_at)
+SELECT kind, episode_id, 0, content, 'label', agent_id, 'session-' || id % 1000, timestamp, importance_score, tags, stream_seq, recorded_at
+FROM memory_system.episodes;
 INSERT INTO memory_system.vectors (space, passage, embedding)
 SELECT (SELECT id FROM memory_system.spaces), id, ARRAY(SELECT sin(id * 7.0 + d)::real FROM generate_series(1, {DIMENSIONS}) AS d)::halfvec
 FROM memory_system.passages;
@@ -143,6 +144,7 @@ SERVES = {
     "passages_by_agent": "count_candidates",
     "passages_by_tag": "count_candidates",
     "passages_by_term": "text_arm",
+    "passages_by_session": "neighbours",
     "passages_owner_stream_seq_part_key": "episode_states",
     "vectors_by_passage": "vector_arm_exact",
     "vectors_nearest_1": "vector_arm_nearest",
@@ -161,6 +163,7 @@ UNIQUE_ONLY = {
     "consumer_position_pkey",
     "spaces_pkey",
     "spaces_current",
+    "corpora_pkey",
     "episodes_pkey",
     "vectors_pkey",
     "unembedded_by_passage",
