@@ -5,7 +5,7 @@ asked, in the graph. What has no vector yet is found by its words. The method: d
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -16,24 +16,18 @@ from memory.cache import Cache
 from memory.database import Database
 from memory.embedding import Embedding
 from memory.episode_row import storable
-from memory.fusion import Evidence, Fused, alone, fuse, grow, lean, ordered, sources
+from memory.fusion import Evidence, alone, fuse, grow, lean, ordered, sources
 from memory.hits import shown
 from memory.neighbours import neighbours
 from memory.pages import Page, read_page, write_page
 from memory.positions import PERSISTER, Position, positions
 from memory.settings import MemorySettings
 from memory.spaces import Space
+from memory.spreading import Spreading
 from schemas.memory import SearchHit, SearchRequest, SearchResults
 
 DEEPER: Final = 4
 """How many times deeper the arms reach when what they found has all been shown."""
-
-
-class Spreading(Protocol):
-    """What follows the graph from the hits, when a search asks to `spread`."""
-
-    async def over(self, fused: Sequence[Fused], filters: Filters) -> Sequence[Fused]:
-        """The hits, best first, with the scores they have after it, and new ones that pass the filters. Only scores are looked at."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -53,14 +47,13 @@ class Search:
         embedding: Embedding | None,
         space: Space | None,
         settings: MemorySettings,
-        spreading: Spreading | None = None,
     ) -> None:
         self._database = database
         self._answers = Answers(cache, settings)
         self._arms = Arms(database, embedding, space, settings)
         self._space = space
         self._settings = settings
-        self._spreading = spreading
+        self._spreading = Spreading(database, settings)
 
     async def find(self, asked: SearchRequest) -> SearchResults:
         """The best `limit` hits, best first; from the cache where nothing has changed since. Raises a 400, a 422, `Unavailable`."""
@@ -138,7 +131,7 @@ class Search:
             lean(hits, beside, weight=s.neighbour_weight, context_terms=s.neighbour_terms)
         else:
             hits = alone(text, vector)
-        if asked.spread and self._spreading is not None:
+        if asked.spread:
             after = await self._spreading.over([hit.fused() for hit in ordered(hits)], filters)
             grow(hits, [(hit.found, hit.score) for hit in after])
         return ordered(hits), text.full or vector.full

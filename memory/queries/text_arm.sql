@@ -1,5 +1,5 @@
--- The text arm: passages with any term of the question, best first by BM25 (docs/recall.md). Rareness and lengths are those of
--- what the agent (or everybody) could see then; the other filters choose among it.
+-- The text arm: passages with any term of the question, best first by BM25 (docs/recall.md). Rareness and lengths ($13 passages of $14
+-- terms each) are those of what the agent, or everybody, had then; the other filters choose among it.
 WITH asked AS MATERIALIZED (
     SELECT place::integer AS term, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
     FROM unnest(to_tsvector('pg_catalog.english'::regconfig, $1)) WITH ORDINALITY AS t (lexeme, positions, weights, place)
@@ -23,36 +23,19 @@ postings AS MATERIALIZED (
         AND ($9::bigint IS NULL OR p.stream_seq <= $9)
         AND (p.ended_seq IS NULL OR p.ended_at > $8 OR p.ended_seq > $9)
 ),
-corpus AS MATERIALIZED (
-    SELECT sum(passages)::float8 AS passages, sum(terms)::float8 / nullif(sum(passages), 0)::float8 AS length
-    FROM (
-        SELECT passages, terms
-        FROM memory_system.corpora
-        WHERE $8::timestamptz IS NULL AND $9::bigint IS NULL AND ($3::text IS NULL OR agent_id = $3)
-        UNION ALL
-        SELECT count(*), sum(length(p.search_terms))
-        FROM memory_system.passages AS p
-        WHERE
-            ($8::timestamptz IS NOT NULL OR $9::bigint IS NOT NULL)
-            AND ($3::text IS NULL OR p.agent_id = $3)
-            AND ($8::timestamptz IS NULL OR p.recorded_at <= $8)
-            AND ($9::bigint IS NULL OR p.stream_seq <= $9)
-            AND (p.ended_seq IS NULL OR p.ended_at > $8 OR p.ended_seq > $9)
-    ) AS counted
-),
 weights AS MATERIALIZED (
-    SELECT term, ln(1 + (corpus.passages - count(*) + 0.5) / (count(*) + 0.5)) AS rareness
-    FROM postings, corpus
-    GROUP BY term, corpus.passages
+    SELECT term, ln(1 + (greatest($13::float8 - count(*), 0) + 0.5) / (count(*)::float8 + 0.5)) AS rareness
+    FROM postings
+    GROUP BY term
 ),
 best AS MATERIALIZED (
     SELECT
         postings.id,
         sum((
-            1e9 * rareness * tf * ($11::float8 + 1) / (tf + $11::float8 * (1 - $12::float8 + $12::float8 * terms / corpus.length))
+            1e9 * rareness * tf * ($11::float8 + 1) / (tf + $11::float8 * (1 - $12::float8 + $12::float8 * terms / $14::float8))
         )::bigint)::float8 / 1e9 AS score -- whole numbers: their sum does not depend on their order
     FROM postings
-    JOIN weights USING (term), corpus
+    JOIN weights USING (term)
     WHERE passes
     GROUP BY postings.id
     ORDER BY score DESC, postings.id DESC

@@ -112,38 +112,45 @@ $$;
 CREATE TABLE memory_system.corpora (
     agent_id varchar(100) PRIMARY KEY,
     passages bigint NOT NULL,
+    texts bigint NOT NULL, -- what they are passages of
     terms bigint NOT NULL -- distinct terms of each passage, added up
 );
 
+CREATE FUNCTION memory_system.add_to_corpora(changed memory_system.corpora[]) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO memory_system.corpora AS known (agent_id, passages, texts, terms)
+    SELECT agent_id, sum(passages), sum(texts), sum(terms) FROM unnest(changed) GROUP BY agent_id ORDER BY agent_id
+    ON CONFLICT (agent_id) DO UPDATE SET
+        passages = known.passages + excluded.passages, texts = known.texts + excluded.texts, terms = known.terms + excluded.terms
+$$;
+
 CREATE FUNCTION memory_system.count_passages() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    changed memory_system.corpora[] = '{}';
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO memory_system.corpora AS known (agent_id, passages, terms)
-        SELECT agent_id, count(*), sum(length(search_terms)) FROM come WHERE ended_seq IS NULL GROUP BY agent_id ORDER BY agent_id
-        ON CONFLICT (agent_id) DO UPDATE SET passages = known.passages + excluded.passages, terms = known.terms + excluded.terms;
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO memory_system.corpora AS known (agent_id, passages, terms)
-        SELECT agent_id, -count(*), -sum(length(search_terms)) FROM gone WHERE ended_seq IS NULL GROUP BY agent_id ORDER BY agent_id
-        ON CONFLICT (agent_id) DO UPDATE SET passages = known.passages + excluded.passages, terms = known.terms + excluded.terms;
-    ELSE
-        INSERT INTO memory_system.corpora AS known (agent_id, passages, terms)
-        SELECT agent_id, sum(n), sum(n * length(search_terms))
-        FROM (
-            SELECT 1 AS n, agent_id, search_terms FROM come WHERE ended_seq IS NULL
-            UNION ALL
-            SELECT -1, agent_id, search_terms FROM gone WHERE ended_seq IS NULL
-        ) AS changed
-        GROUP BY agent_id
-        ORDER BY agent_id
-        ON CONFLICT (agent_id) DO UPDATE SET passages = known.passages + excluded.passages, terms = known.terms + excluded.terms;
+    IF TG_OP <> 'DELETE' THEN
+        changed = changed || ARRAY(
+            SELECT ROW(agent_id, count(*), count(*) FILTER (WHERE part = 0), sum(length(search_terms)))::memory_system.corpora
+            FROM come WHERE ended_seq IS NULL GROUP BY agent_id
+        );
     END IF;
+    IF TG_OP <> 'INSERT' THEN
+        changed = changed || ARRAY(
+            SELECT ROW(agent_id, -count(*), -count(*) FILTER (WHERE part = 0), -sum(length(search_terms)))::memory_system.corpora
+            FROM gone WHERE ended_seq IS NULL GROUP BY agent_id
+        );
+    END IF;
+    PERFORM memory_system.add_to_corpora(changed);
     RETURN NULL;
 END
 $$;
 
-INSERT INTO memory_system.corpora (agent_id, passages, terms)
-SELECT agent_id, count(*), sum(length(search_terms)) FROM memory_system.passages WHERE ended_seq IS NULL GROUP BY agent_id;
+INSERT INTO memory_system.corpora (agent_id, passages, texts, terms)
+SELECT agent_id, count(*), count(*) FILTER (WHERE part = 0), sum(length(search_terms))
+FROM memory_system.passages
+WHERE ended_seq IS NULL
+GROUP BY agent_id;
 
 CREATE TRIGGER passages_come AFTER INSERT ON memory_system.passages REFERENCING NEW TABLE AS come
 FOR EACH STATEMENT EXECUTE FUNCTION memory_system.count_passages();
