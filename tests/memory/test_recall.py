@@ -97,6 +97,8 @@ class TestText:
         left = [row for row in rows if row.episode_id not in {"event-7", "event-8"}]
         found = (await search.find(SearchRequest(query="alpha foxtrot", mode="text", limit=200))).results
         assert {hit.id: hit.score for hit in found} == pytest.approx(bm25("alpha foxtrot", left), abs=1e-6)
+        await database.rows(Statement("test", "DELETE FROM memory_system.passages"))
+        assert await database.rows(Statement("test", "SELECT FROM memory_system.corpora")) == []
 
 
 class TestAsOf:

@@ -142,6 +142,7 @@ BEGIN
         );
     END IF;
     PERFORM memory_system.add_to_corpora(changed);
+    DELETE FROM memory_system.corpora AS c USING unnest(changed) AS u WHERE TG_OP <> 'INSERT' AND c.agent_id = u.agent_id AND c.passages = 0;
     RETURN NULL;
 END
 $$;
