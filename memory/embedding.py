@@ -15,7 +15,7 @@ import asyncio
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
@@ -76,7 +76,7 @@ class Engine(ABC):
     async def queue(self, texts: Sequence[str]) -> Sequence[Any]:
         """A vector for each text, in their order; None for a text that the model will never take."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - an engine may have nothing to close
         """Wait for nothing; what is under way is thrown away."""
 
     def trouble(self) -> str:
@@ -192,3 +192,10 @@ async def opened(settings: MemorySettings) -> AsyncIterator[Embedding | None]:
                 yield embedding
             finally:
                 embedding.close()
+
+
+async def in_lanes(works: Iterable[Awaitable[None]]) -> None:
+    """Bring all of them to their ends at the same time, then raise the first failure: what one has done, none undoes."""
+    for end in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(end, BaseException):
+            raise end

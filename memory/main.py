@@ -21,7 +21,7 @@ from memory.persister import Persister
 from memory.questions import Questions
 from memory.search import Search
 from memory.settings import MemorySettings
-from memory.spaces import claim_space
+from memory.spaces import claim_space, clear_away
 from memory.stats import Stats
 from memory.working import WorkingMemory
 
@@ -90,7 +90,7 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
-    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder)
+    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache, embedding), embedder)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
@@ -100,6 +100,7 @@ async def _serve(
             tasks.create_task(sweep(working, settings), name="sweeper")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
+                tasks.create_task(clear_away(database, space, settings.reconnect_pause_s), name="former spaces")
             ready()
     finally:
         await service.stop()

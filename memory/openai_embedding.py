@@ -75,7 +75,7 @@ def client(settings: MemorySettings) -> httpx.AsyncClient:
     parts = urlsplit(settings.embedding_url)
     return httpx.AsyncClient(
         headers={"authorization": f"Bearer {key}"} if key else {},
-        timeout=None,  # each request has a time for all of it
+        timeout=settings.embedding_timeout_s,  # of one step; each request has a time for all of its steps too
         limits=httpx.Limits(max_connections=settings.embedding_requests_max),
         trust_env=parts.hostname not in {"localhost", "127.0.0.1", "::1"},
         verify=ssl.create_default_context() if parts.scheme == "https" else True,
@@ -101,7 +101,8 @@ class Endpoint(Engine):
         if self._failed is not None and time.monotonic() - self._failed_at < QUESTION_PAUSE_S:
             raise type(self._failed)(str(self._failed))
         try:
-            return (await self._ask([text], self._settings.embedding_question_timeout_s))[0]
+            row: Floats = (await self._ask([text], self._settings.embedding_question_timeout_s))[0]
+            return row
         except TextRefused as e:
             raise self._fail(self._wrong(str(e))) from e
 
@@ -122,7 +123,8 @@ class Endpoint(Engine):
         while len(text) > SHORT_LEN:
             text = text[: max(SHORT_LEN, min(len(text), self._settings.embedding_text_len_max) // 2)]
             try:
-                return (await self._patiently([text]))[0]
+                row: Floats = (await self._patiently([text]))[0]
+                return row
             except TextRefused:
                 continue
         try:
@@ -155,7 +157,8 @@ class Endpoint(Engine):
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise self._fail(EndpointAway(self._told(str(e) or type(e).__name__))) from e
         except EmbeddingFailed as e:
-            raise self._fail(e)
+            self._fail(e)
+            raise
         self._failed = None
         return vectors
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import math
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -23,6 +24,22 @@ def vector(text: str, dimensions: int = DIMENSIONS, model: str = MODEL) -> list[
         rng = random.Random(hashlib.sha256(f"{model}/{word}".encode()).digest())
         total = [value + rng.gauss(0, 1) for value in total]
     return total
+
+
+class Bag:
+    """The same in this process, as a model behind the port."""
+
+    def __init__(self, model: str = MODEL, dimensions: int = DIMENSIONS) -> None:
+        self.model = model
+        self.dimensions = dimensions
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [unit(vector(text, self.dimensions, self.model)) for text in texts]
+
+
+def unit(row: list[float]) -> list[float]:
+    length = math.hypot(*row)
+    return [value / length for value in row]
 
 
 class Server:
