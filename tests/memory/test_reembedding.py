@@ -28,10 +28,12 @@ MakeRow = Callable[..., EpisodeRow]
 Remember = Callable[[Sequence[EpisodeRow]], Any]
 
 WORDS = [f"word{n}" for n in range(40)]
-ALL = Statement("test", "SELECT v.space, p.content, v.embedding FROM memory_system.vectors AS v JOIN memory_system.passages AS p ON p.id = v.passage")  # fmt: skip
+PASSAGES = "memory_system.vectors AS v JOIN memory_system.passages AS p ON p.id = v.passage"
+ALL = Statement("test", f"SELECT v.space, p.content, v.embedding FROM {PASSAGES}")
 INDEX = Statement("test", "SELECT indisvalid FROM pg_index WHERE indexrelid = 'memory_system.vectors_nearest_2'::regclass")
 SPOIL = Statement("test", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'memory_system.vectors_nearest_2'::regclass")
-CUT = Statement("test", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+OTHERS = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+CUT = Statement("test", f"SELECT pg_terminate_backend(pid) FROM {OTHERS}")
 STATES = Statement("test", "SELECT model, state FROM memory_system.spaces ORDER BY id")
 
 

@@ -27,6 +27,10 @@ VECTORS = Statement("test", "SELECT space, count(*) AS count FROM memory_system.
 QUEUE = Statement("test", "SELECT p.owner FROM memory_system.unembedded JOIN memory_system.passages AS p ON p.id = passage ORDER BY p.id")
 INDEXES = Statement("test", "SELECT relname::text FROM pg_class WHERE relname LIKE 'vectors_nearest%' ORDER BY relname")
 COPIES = Statement("test", "SELECT vector_dims(embedding) AS dimensions FROM memory_system.semantic_memory")
+TAKE_FROM_2 = Statement("test", "DELETE FROM memory_system.vectors WHERE (space, passage) = ($1, 2)")
+GIVE_TO_4 = Statement(
+    "test", "INSERT INTO memory_system.vectors SELECT $1, 4, embedding FROM memory_system.vectors WHERE passage = 1 LIMIT 1"
+)
 COPY_ALL = Statement("test", "INSERT INTO memory_system.vectors SELECT $1, passage, embedding FROM memory_system.vectors WHERE space <> $1")
 
 
@@ -104,9 +108,9 @@ class TestClaiming:
     ) -> None:
         new = await begin_space(database, "new", DIMENSIONS)
         await database.rows(COPY_ALL, new.id)
-        await database.rows(Statement("test", "DELETE FROM memory_system.vectors WHERE (space, passage) = ($1, 2)"), new.id)
+        await database.rows(TAKE_FROM_2, new.id)
         await remember([make_row(4, "alpha 4"), make_row(5, "alpha 5")])
-        await database.rows(Statement("test", "INSERT INTO memory_system.vectors SELECT space, 4, embedding FROM memory_system.vectors WHERE (space, passage) = ($1, 1)"), new.id)  # fmt: skip
+        await database.rows(GIVE_TO_4, new.id)
         await set_state(database, new, "ready")
         before = await positions(database)
         assert await claim_space(database, "new", DIMENSIONS) == Space(new.id, "new", DIMENSIONS)
