@@ -29,6 +29,8 @@ log = logging.getLogger("cerebro.memory")
 
 NAME: Final = "memory"
 NATS_PAUSE_S: Final = 1.0
+GRACE: Final = 3
+"""How many looks at the queue an actor of the former space has before its vectors are deleted: at the first it ends."""
 
 
 async def run(bus: BusSettings, settings: MemorySettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -100,7 +102,9 @@ async def _serve(
             tasks.create_task(sweep(working, settings), name="sweeper")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
-                tasks.create_task(clear_away(database, space, settings.reconnect_pause_s), name="former spaces")
+                tasks.create_task(
+                    clear_away(database, space, settings.reconnect_pause_s, GRACE * settings.embed_every_s), name="former spaces"
+                )
             ready()
     finally:
         await service.stop()

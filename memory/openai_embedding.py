@@ -13,7 +13,6 @@ The key leaves this file in the header of a request only; it is taken out of wha
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,6 +28,8 @@ from numpy.typing import NDArray
 from bus.errors import Misconfigured
 from memory.embedding import EmbeddingFailed, EndpointAway, EndpointWrong, Engine
 from memory.settings import MemorySettings
+
+log = logging.getLogger("cerebro.memory")
 
 Floats = NDArray[np.float32]
 
@@ -72,13 +73,12 @@ def client(settings: MemorySettings) -> httpx.AsyncClient:
     key = settings.embedding_api_key.reveal()
     if not (key.isascii() and key.isprintable()):
         raise Misconfigured("CEREBRO_MEMORY_EMBEDDING_API_KEY holds what cannot stand in a header: a line break, or a letter beyond ASCII")
-    parts = urlsplit(settings.embedding_url)
+    host = urlsplit(settings.embedding_url).hostname
     return httpx.AsyncClient(
         headers={"authorization": f"Bearer {key}"} if key else {},
         timeout=settings.embedding_timeout_s,  # of one step; each request has a time for all of its steps too
         limits=httpx.Limits(max_connections=settings.embedding_requests_max),
-        trust_env=parts.hostname not in {"localhost", "127.0.0.1", "::1"},
-        verify=ssl.create_default_context() if parts.scheme == "https" else True,
+        trust_env=host not in {"localhost", "127.0.0.1", "::1"},
     )
 
 
@@ -100,13 +100,18 @@ class Endpoint(Engine):
         """One try, and none at all for a moment after a failure: who searches does not wait for an endpoint that is away."""
         if self._failed is not None and time.monotonic() - self._failed_at < QUESTION_PAUSE_S:
             raise type(self._failed)(str(self._failed))
+        known = str(self._failed or "")
         try:
             row: Floats = (await self._ask([text], self._settings.embedding_question_timeout_s))[0]
             return row
         except TextRefused as e:
             raise self._fail(self._wrong(str(e))) from e
+        finally:
+            if self._failed is not None and str(self._failed) != known:
+                log.warning("a question has no vector, its search goes by words: %s", self._failed)
 
     async def queue(self, texts: Sequence[str]) -> list[Floats | None]:
+        """As many tries as the settings say; what is refused is halved, so that one text does not keep the others waiting."""
         try:
             return list(await self._patiently(texts))
         except TextRefused:

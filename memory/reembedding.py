@@ -51,7 +51,7 @@ class Progress:
         self._done = done
         self._total = total
         self._began_with, self._began_at = done, now
-        self._said_at = now
+        self._said_at, self._said_done = now, -1
 
     def add(self, count: int, now: float) -> None:
         """So many vectors more, at `now` (seconds, monotonic); said now and then."""
@@ -60,8 +60,10 @@ class Progress:
             self.tell(now)
 
     def tell(self, now: float) -> None:
-        """Say it now."""
-        self._said_at = now
+        """Say it now, unless it was just said."""
+        if self._done == self._said_done:
+            return
+        self._said_at, self._said_done = now, self._done
         self._say(line(self._done, max(self._total, self._done), (self._done - self._began_with) / max(now - self._began_at, 1e-9)))
 
 

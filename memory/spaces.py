@@ -115,11 +115,13 @@ async def hold(database: Database, connection: Connection, space: Space, states:
         raise SpaceMismatch(f"the space {space} is {state} now: another process has changed the space of this database")
 
 
-async def clear_away(database: Database, current: Space | None, pause_s: float) -> None:
+async def clear_away(database: Database, current: Space | None, pause_s: float, grace_s: float = 0.0) -> None:
     """Delete the vectors of retired spaces, a few thousand at a time, with their indexes; first let the concepts' copies follow.
 
-    Returns when that is done; waits while PostgreSQL is away.
+    Begins after `grace_s`, in which an actor that still reads them hears that it has to end. Returns when all is done; waits while
+    PostgreSQL is away.
     """
+    await asyncio.sleep(grace_s)
     while True:
         try:
             async with database.connection() as connection:

@@ -32,6 +32,7 @@ PASSAGES = "memory_system.vectors AS v JOIN memory_system.passages AS p ON p.id 
 ALL = Statement("test", f"SELECT v.space, p.content, v.embedding FROM {PASSAGES}")
 INDEX = Statement("test", "SELECT indisvalid FROM pg_index WHERE indexrelid = 'memory_system.vectors_nearest_2'::regclass")
 SPOIL = Statement("test", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'memory_system.vectors_nearest_2'::regclass")
+QUEUE = Statement("test", "SELECT FROM memory_system.unembedded")
 OTHERS = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 CUT = Statement("test", f"SELECT pg_terminate_backend(pid) FROM {OTHERS}")
 STATES = Statement("test", "SELECT model, state FROM memory_system.spaces ORDER BY id")
@@ -177,6 +178,16 @@ class TestOnLine:
         await after.require_whole_answers([*known, late], rng)
         assert await states(database) == [("old", "retired"), (MODEL, "current")]
         assert len([text for text in server.texts if text.startswith("episode")]) == len(known) + 1, "each was asked for once"
+
+    async def test_a_database_that_was_never_embedded_is_filled_before_it_has_a_current_space(
+        self, database: Database, new: Embedding, make_row: MakeRow, remember: Remember
+    ) -> None:
+        await remember([make_row(n, says(n)) for n in range(1, 21)])
+        await Reembedding(database, new, lambda _: None, 0.01).run()
+        assert await states(database) == [(MODEL, "ready")]
+        await claim_space(database, MODEL, DIMENSIONS)
+        assert await database.rows(QUEUE) == []
+        assert len(await database.rows(ALL)) == 20
 
 
 class TestGoingOn:

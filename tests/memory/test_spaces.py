@@ -1,5 +1,6 @@
 """Spaces: whose vectors a database holds, how another one takes their place, and what a wrong one is told."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ TAKE_FROM_2 = Statement("test", "DELETE FROM memory_system.vectors WHERE (space,
 GIVE_TO_4 = Statement(
     "test", "INSERT INTO memory_system.vectors SELECT $1, 4, embedding FROM memory_system.vectors WHERE passage = 1 LIMIT 1"
 )
+WAITING = Statement("test", "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 COPY_ALL = Statement("test", "INSERT INTO memory_system.vectors SELECT $1, passage, embedding FROM memory_system.vectors WHERE space <> $1")
 
 
@@ -151,6 +153,21 @@ class TestTheFormerSpace:
             await embedder.embed_some()
         assert await queue(database) == ["event-4"]
         assert await count(database) == {old.id: 3, new.id: 3}
+
+
+class TestForgottenMeanwhile:
+    async def test_a_passage_that_is_deleted_while_its_vector_is_kept_gets_none_and_nothing_fails(
+        self, database: Database, old: Space, embedder: Embedder, make_row: MakeRow, remember: Remember
+    ) -> None:
+        await remember([make_row(n, f"alpha {n}") for n in (1, 2, 3)])
+        async with database.transaction() as forgetting:
+            await forgetting.execute("DELETE FROM memory_system.passages WHERE owner = 'event-2'")
+            embedding = asyncio.create_task(embedder.embed_some())
+            while not await database.rows(WAITING):
+                await asyncio.sleep(0)
+        assert await embedding == 3
+        assert await count(database) == {old.id: 2}
+        assert await queue(database) == []
 
 
 class TestBeginning:
