@@ -36,6 +36,8 @@ Floats = NDArray[np.float32]
 BACKOFF_FIRST_S: Final = 0.5
 QUESTION_PAUSE_S: Final = 2.0
 """How long the endpoint is left alone by questions after it failed one."""
+RETRY_AFTER_S_MAX: Final = 3_600.0
+"""However long a busy endpoint asks to be left alone, it is asked again after this."""
 ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 """Longest answer that is read: 2,048 vectors of 4,000 dimensions, at 30 bytes a number."""
 SAID_LEN_MAX: Final = 300
@@ -229,7 +231,8 @@ def vectors_of(content: bytes, count: int, dimensions: int) -> Floats:
             raise ValueError(f"a vector has {len(item.embedding)} dimensions, the settings name {dimensions}")
     ordered = sorted(data, key=lambda item: item.index)
     rows = np.array([item.embedding for item in ordered], dtype=np.float64).reshape(count, dimensions)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # an infinite length is told below
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
         raise ValueError("a vector has no direction: a number in it is not finite, or all are zero")
     unit: Floats = (rows / lengths).astype(np.float32)
@@ -242,13 +245,14 @@ def backoff_s(tries: int, most_s: float) -> float:
 
 
 def retry_after_s(header: str | None, now: datetime) -> float:
-    """What a Retry-After header asks for (RFC 9110, 10.2.3: seconds, or a date); 0 where it asks for nothing."""
+    """What a Retry-After header asks for (RFC 9110, 10.2.3: seconds, or a date), within an hour; 0 where it asks for nothing."""
     if not header:
         return 0.0
-    if header.strip().isdigit():
-        return float(header)
     try:
+        if header.strip().isdecimal():
+            return min(RETRY_AFTER_S_MAX, float(header))
         until = parsedate_to_datetime(header)
-    except ValueError:
+        asked_s = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp())
+    return min(RETRY_AFTER_S_MAX, max(0.0, asked_s))

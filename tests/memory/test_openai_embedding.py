@@ -222,7 +222,12 @@ class TestRules:
     def test_retry_after_is_seconds_or_a_date(self) -> None:
         now = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
         asked = {"7": 7.0, "Sun, 22 Nov 2026 10:00:30 GMT": 30.0, "Sun, 22 Nov 2026 09:00:00 GMT": 0.0, "-1": 0.0, "soon": 0.0, None: 0.0}
+        asked |= {"9" * 400: 3_600.0, "²": 0.0, "Sun, 22 Nov 2099 10:00:30 GMT": 3_600.0, "Sun, 99 Nov 2026 10:00:30 GMT": 0.0}
         assert {header: retry_after_s(header, now) for header in asked} == asked
+
+    def test_numbers_beyond_all_bounds_are_refused_without_a_warning(self) -> None:
+        with pytest.raises(ValueError, match="no direction"):
+            vectors_of(b'{"data": [{"index": 0, "embedding": [1e300, 1e300]}]}', 1, 2)
 
     def test_whole_numbers_are_numbers_too(self) -> None:
         assert vectors_of(b'{"data": [{"index": 0, "embedding": [0, 2]}]}', 1, 2).tolist() == [[0.0, 1.0]]
