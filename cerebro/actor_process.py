@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from cerebro.embedded.child import Child, ServerFailed, spawn, tail
+from cerebro.failures import MISCONFIGURED
 from cerebro.part import Part
 
 READY_FD: Final = "CEREBRO_READY_FD"
@@ -79,7 +80,7 @@ class ActorProcess(Part):
             raise ServerFailed(self.name, f"was not ready within {START_S:g} s", self._log) from None
         if word != b"ready\n":
             status = await child.wait()
-            if status == os.EX_CONFIG:
+            if status == MISCONFIGURED:
                 raise ActorMisconfigured(self.name, self._log)
             raise ServerFailed(self.name, f"ended with status {status}", self._log)
 

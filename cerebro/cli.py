@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-MISCONFIGURED: Final = os.EX_CONFIG
-"""Status of an actor that starting again will not help."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -105,6 +103,7 @@ def run(parsed: argparse.Namespace) -> int:
     """
     from bus.errors import Misconfigured
     from cerebro import actors
+    from cerebro.failures import MISCONFIGURED
     from cerebro.settings import SettingsError, read
 
     try:

@@ -1,4 +1,10 @@
-"""What failed, out of the groups that tasks put it in."""
+"""What failed: out of the groups that tasks put it in, and as a process tells it by its status."""
+
+import os
+from typing import Final
+
+MISCONFIGURED: Final = os.EX_CONFIG
+"""Status of an actor whose settings do not fit what is there: starting it again does not help."""
 
 
 def first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
