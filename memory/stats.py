@@ -37,7 +37,7 @@ Check = Callable[[], Awaitable[str]]
 class Stats:
     """`report` answers `memory.stats`, also while PostgreSQL is away: then the counts are 0 and the parts say why."""
 
-    def __init__(self, database: Database, cache: Cache, embedding: Embedding | None) -> None:
+    def __init__(self, database: Database, cache: Cache, embedding: Embedding | None = None) -> None:
         self._database = database
         self._embedding = embedding
         self._cache = cache
