@@ -14,7 +14,7 @@ from memory.answers import Answers
 from memory.arms import Arms, Filters, filters_of
 from memory.cache import Cache
 from memory.database import Database
-from memory.embedding import Embedding
+from memory.embedding import Embedding, EmbeddingFailed
 from memory.episode_row import storable
 from memory.fusion import Evidence, alone, fuse, grow, lean, ordered, sources
 from memory.hits import shown
@@ -28,6 +28,8 @@ from schemas.memory import SearchHit, SearchRequest, SearchResults
 
 DEEPER: Final = 4
 """How many times deeper the arms reach when what they found has all been shown."""
+WITHOUT_VECTOR: Final = "the question could not be embedded just now: found by its words only"
+"""Said with an answer that would be another if the embedding endpoint were there. It is not kept, and has no further pages."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -64,12 +66,25 @@ class Search:
         page = self._page(asked)
         state = await positions(self._database)
         key = self._key(state, asked)
-        known = await self._answers.get(key)
-        kept = await self._found(asked, page, state) if known is None else msgspec.json.decode(known, type=Kept)
-        if known is None:
-            await self._answers.put(key, msgspec.json.encode(kept))
+        known, degraded = await self._answers.get(key), None
+        if known is not None:
+            kept = msgspec.json.decode(known, type=Kept)
+        else:
+            try:
+                kept = await self._found(asked, page, state)
+            except EmbeddingFailed:
+                if asked.mode == "vector" or asked.before is not None:
+                    raise
+                kept, degraded = await self._by_words(asked, page, state), WITHOUT_VECTOR
+            else:
+                await self._answers.put(key, msgspec.json.encode(kept))
         took_ms = round((time.perf_counter() - start) * 1000, 3)
-        return SearchResults(results=kept.results, next_before=kept.next_before, took_ms=took_ms, cached=known is not None)
+        cached = known is not None
+        return SearchResults(results=kept.results, next_before=kept.next_before, took_ms=took_ms, cached=cached, degraded=degraded)
+
+    async def _by_words(self, asked: SearchRequest, page: Page, state: Sequence[Position]) -> Kept:
+        kept = await self._found(msgspec.structs.replace(asked, mode="text"), page, state)
+        return msgspec.structs.replace(kept, next_before=None)
 
     def _page(self, asked: SearchRequest) -> Page:
         if asked.before is None:
