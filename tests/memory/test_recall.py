@@ -1,5 +1,6 @@
 """Recall against an oracle in Python: BM25, neighbours, long texts, and what an answer was at any position of the log."""
 
+import asyncio
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from memory.arrivals import Arrivals
 from memory.cache import Cache
 from memory.database import Database, Statement
 from memory.embedder import Embedder
@@ -17,9 +19,9 @@ from memory.episode_row import EpisodeRow
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space
-from schemas.memory import SearchHit, SearchRequest
+from schemas.memory import Await, SearchHit, SearchRequest
 from tests.memory.conftest import START
-from tests.memory.word_model import WORDS, embed_all
+from tests.memory.word_model import WORDS, WordModel, embed_all
 
 MakeRow = Callable[..., EpisodeRow]
 Remember = Callable[[Sequence[EpisodeRow]], Any]
@@ -189,6 +191,20 @@ class TestLongTexts:
             found = (await search.find(SearchRequest(query="alpha", mode=mode))).results
             assert sorted(hit.id for hit in found) == ["event-1", "event-2"]
             assert {hit.text for hit in found} == {text, "bravo alpha"}
+
+    async def test_a_long_text_is_announced_when_its_last_part_has_a_vector(
+        self, database: Database, space: Space, settings: MemorySettings, make_row: MakeRow, remember: Remember
+    ) -> None:
+        embedding = Embedding(WordModel(), batch_len_max=1)
+        arrivals = Arrivals(database, embeds=True, recheck_s=60)
+        embedder = Embedder(database, embedding, space, arrivals, settings)
+        await remember([make_row(1, "alpha " * 400)])
+        waiting = asyncio.create_task(arrivals.wait(Await(id="event-1", until="searchable", timeout_s=60)))
+        while await embedder.embed_some():
+            (counted,) = await database.rows(Statement("test", "SELECT count(*) FROM memory_system.unembedded"))
+            assert waiting.done() == (counted["count"] == 0)
+        assert (await waiting).searchable
+        embedding.close()
 
 
 class TestPages:
