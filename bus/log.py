@@ -119,6 +119,16 @@ async def entries(
     return found
 
 
+async def bounds(bus: Bus, stream: str = subjects.MESH) -> tuple[int, int]:
+    """The places of the oldest entry that the log still holds and of the latest; where it holds none, the next and the latest."""
+    info = await bus.api(f"STREAM.INFO.{bus.stream(stream)}", {})
+    if "error" in info:
+        raise Unavailable(f"the log is not there: {info['error'].get('description')}")
+    state = info["state"]
+    first, last = int(state["first_seq"]), int(state["last_seq"])
+    return max(first, 1), last
+
+
 def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
     """The entry in a JetStream message."""
     meta = msg.metadata

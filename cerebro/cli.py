@@ -52,6 +52,14 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
+    memory_ = commands.add_parser("memory", help="what is derived from the log").add_subparsers(required=True, metavar="ACTION")
+    rebuild_ = memory_.add_parser("rebuild", help="make derived memory again from the log")
+    rebuild_.add_argument("--verify", action="store_true", help="only compare it with what the tables hold; change nothing")
+    rebuild_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    rebuild_.set_defaults(command=rebuild)
+
     commands.add_parser("docs", help="make docs/settings.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
@@ -123,6 +131,13 @@ def tour(parsed: argparse.Namespace) -> int:
 def dead(parsed: argparse.Namespace) -> int:
     """List, show or redrive what could not be processed."""
     from cerebro.dead import main as handle
+
+    return handle(parsed)
+
+
+def rebuild(parsed: argparse.Namespace) -> int:
+    """Make derived memory again from the log, or compare the two."""
+    from cerebro.rebuild import main as handle
 
     return handle(parsed)
 
