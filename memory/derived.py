@@ -31,16 +31,19 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """Columns that are not compared, each with its reason."""
 
 
-DERIVED: Final = (Derived(name="episodes", key=("episode_id",), seq="t.stream_seq", left_out={"id": SURROGATE}),)
+DERIVED: Final = (
+    Derived(name="episodes", key=("episode_id",), seq="t.stream_seq", left_out={"id": SURROGATE}),
+    Derived(name="passages", key=("owner", "stream_seq", "part"), seq="t.stream_seq", left_out={"id": SURROGATE}),
+)
 """Parents before children: a rebuild empties them from the last to the first."""
 
 NOT_DERIVED: Final = {
     "alembic_version": "says which migrations have run",
     "consumer_position": "counts what each consumer has done, and when",
     "working_memory": "never on the log: it is what somebody is doing now, and expires",
-    "episode_embeddings": "vectors: the embedder makes them of the texts",
-    "unembedded_episodes": "what waits for the embedder",
-    "embedding_space": "which model the vectors are of",
+    "vectors": "made of the passages by a model: a rebuild keeps those whose text is unchanged, the embedder makes the others",
+    "unembedded": "what waits for the embedder",
+    "spaces": "which models the vectors are of",
     "semantic_memory": "not yet on the log",
 }
 """Tables that are not compared, each with its reason. A rebuild leaves them alone."""

@@ -32,6 +32,8 @@ from schemas.entry import Entry
 
 BOUNDS: Final = statement("episode_bounds")
 STOP: Final = statement("stop_advancing")
+KEEP_VECTORS: Final = statement("keep_vectors")
+RESTORE_VECTORS: Final = statement("restore_vectors")
 EMPTY: Final = (QUERIES / "empty_derived.sql").read_text()
 
 COMPARISONS_MAX: Final = 3
@@ -75,7 +77,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return all(table.equal for table in self.tables)
 
 
-async def verify(bus: Bus, settings: MemorySettings, projections: MakeProjections) -> Report:
+async def verify(bus: Bus, settings: MemorySettings, projections: MakeProjections, pause_s: float = COMPARISON_PAUSE_S) -> Report:
     """Compare the live tables with what the log says they should hold. Changes nothing.
 
     Raises a 409 where the log is not the one that memory persisted, a 422 where no scratch database may be made, `Unavailable`.
@@ -87,7 +89,7 @@ async def verify(bus: Bus, settings: MemorySettings, projections: MakeProjection
         for _ in range(COMPARISONS_MAX - 1):
             if (report := await _compared(bus, live, built, refold)).equal:
                 return report
-            await asyncio.sleep(COMPARISON_PAUSE_S)
+            await asyncio.sleep(pause_s)
         return await _compared(bus, live, built, refold)
 
 
@@ -98,7 +100,7 @@ async def _compared(bus: Bus, live: Database, built: Database, refold: Refold) -
         whole = await _whole(live, seen, refold.first_seq)
         async with built.connection() as made:
             states = State(live, seen, refold.first_seq), State(built, made, refold.first_seq)
-            tables = [table for table in DERIVED if whole or table.seq is not None]
+            tables = _comparable(whole)
             before, after = [await state.hashes(tables) for state in states]
             compared = [Compared(table.name, before[table.name], after[table.name]) for table in tables]
             found = [d for table, c in zip(tables, compared, strict=True) if not c.equal for d in await _named(table, c, *states)]
@@ -122,20 +124,26 @@ async def rebuild(bus: Bus, settings: MemorySettings, projections: MakeProjectio
         await live.run(connection, STOP)
         end = await _end(bus, live, connection)
         refold = Refold(bus, Fold(live, projections(live)), partial(_savepoint, connection), settings)
+        tables: Sequence[Derived] = []
         before: dict[str, TableHash] = {}
-        tables: list[Derived] = []
-        whole = True
         async for entries in refold.portions(end):
-            if not before:
-                whole = await _whole(live, connection, refold.first_seq)
-                tables = [table for table in DERIVED if whole or table.seq is not None]
+            if not tables:
+                tables = _comparable(await _whole(live, connection, refold.first_seq))
                 before = await State(live, connection, refold.first_seq).hashes(tables)
+                await live.run(connection, KEEP_VECTORS)
                 await _empty(live, connection, tables, refold.first_seq)
             await refold.take(entries)
         after = await State(live, connection, refold.first_seq).hashes(tables)
-        await advance(live, connection, REBUILD, end, 1)
-        compared = [Compared(table.name, before[table.name], after[table.name]) for table in tables]
-    return _report(refold, end, whole, compared)
+        if tables:
+            await live.run(connection, RESTORE_VECTORS)
+            await advance(live, connection, REBUILD, end, 1)
+        whole = await _whole(live, connection, refold.first_seq)
+    return _report(refold, end, whole, [Compared(table.name, before[table.name], after[table.name]) for table in tables])
+
+
+def _comparable(whole: bool) -> list[Derived]:  # noqa: FBT001 - the only argument
+    """The tables whose rows the log can vouch for."""
+    return [table for table in DERIVED if whole or table.seq is not None]
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from bus.errors import Refused
 from bus.log import bounds
 from bus.settings import BusSettings
 from bus.streams import declare
-from memory import rebuild as rebuilding
 from memory.database import Connection
 from memory.derived import DERIVED
 from memory.episode_row import EpisodeRow
@@ -94,27 +93,26 @@ async def run(dsn: str, sql: str) -> None:
         await connection.close()
 
 
-async def scratch_databases(dsn: str) -> list[str]:
+async def fetch(dsn: str, sql: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(dsn)
     try:
-        return [r["datname"] for r in await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", f"{PREFIX}%")]
+        return await connection.fetch(sql)
     finally:
         await connection.close()
+
+
+async def scratch_databases(dsn: str) -> list[asyncpg.Record]:
+    return await fetch(dsn, f"SELECT datname FROM pg_database WHERE datname LIKE '{PREFIX}%'")
 
 
 def different(report: Report) -> list[str]:
     return [table.table for table in report.tables if not table.equal]
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(vars(rebuilding), "COMPARISON_PAUSE_S", 0.0)
-
-
 class TestVerify:
     async def test_a_history_of_every_protocol_is_equal_in_every_table(self, bus: Bus, settings: MemorySettings) -> None:
         last = await lived(bus, settings)
-        report = await verify(bus, settings, projections)
+        report = await verify(bus, settings, projections, pause_s=0)
         assert different(report) == []
         assert (report.first_seq, report.end_seq, report.entries, report.whole) == (1, last, last, True)
         assert {table.table for table in report.tables} == {table.name for table in DERIVED}
@@ -125,7 +123,7 @@ class TestVerify:
         await lived(bus, settings)
         async with actor(bus.settings, settings):
             speaking = asyncio.create_task(publish(bus, history(random.Random(2), 10, "more")))
-            reports = [await verify(bus, settings, projections) for _ in range(3)]
+            reports = [await verify(bus, settings, projections, pause_s=0) for _ in range(3)]
             await speaking
         assert [different(report) for report in reports] == [[], [], []]
 
@@ -134,7 +132,7 @@ class TestVerify:
         await run(settings.postgres_dsn, "UPDATE memory_system.episodes SET content = 'forged' WHERE episode_id = 'h-episode0-3'")
         await run(settings.postgres_dsn, "DELETE FROM memory_system.episodes WHERE episode_id = 'h-episode0-4'")
         before = await hashes(settings)
-        report = await verify(bus, settings, projections)
+        report = await verify(bus, settings, projections, pause_s=0)
         assert "episodes" in different(report)
         found = {d.key: d for d in report.differences if d.table == "episodes"}
         assert found.keys() == {'["h-episode0-3"]', '["h-episode0-4"]'}
@@ -144,7 +142,7 @@ class TestVerify:
     async def test_neither_the_size_of_batches_nor_their_bounds_matter(self, bus: Bus, settings: MemorySettings) -> None:
         await lived(bus, settings)
         for batch_len_max in (1, 7, 500):
-            report = await verify(bus, msgspec.structs.replace(settings, batch_len_max=batch_len_max), projections)
+            report = await verify(bus, msgspec.structs.replace(settings, batch_len_max=batch_len_max), projections, pause_s=0)
             assert different(report) == []
 
     async def test_an_event_told_again_under_its_id_is_one_row_in_both(self, bus: Bus, settings: MemorySettings) -> None:
@@ -154,7 +152,7 @@ class TestVerify:
             last = await publish(bus, history(random.Random(5), 3))  # the same ids, mostly with other content
             await persisted_up_to(bus, last)
         assert last > first + 20
-        assert different(await verify(bus, settings, projections)) == []
+        assert different(await verify(bus, settings, projections, pause_s=0)) == []
 
 
 class TestRebuild:
@@ -174,7 +172,20 @@ class TestRebuild:
             speaking = asyncio.create_task(publish(bus, history(random.Random(2), 10, "more")))
             await rebuild(bus, settings, projections)
             await persisted_up_to(bus, await speaking)
-        assert different(await verify(bus, settings, projections)) == []
+        assert different(await verify(bus, settings, projections, pause_s=0)) == []
+
+    async def test_vectors_of_what_says_the_same_again_are_kept_and_the_others_wait_for_the_embedder(
+        self, bus: Bus, settings: MemorySettings
+    ) -> None:
+        await lived(bus, settings)
+        await run(settings.postgres_dsn, EMBEDDED)
+        vectors = await fetch(settings.postgres_dsn, VECTORS)
+        await run(settings.postgres_dsn, "UPDATE memory_system.passages SET content = 'forged' WHERE owner = 'h-episode0-3'")
+        await rebuild(bus, settings, projections)
+        kept = await fetch(settings.postgres_dsn, VECTORS)
+        assert kept == [v for v in vectors if v["owner"] != "h-episode0-3"] != vectors
+        waiting = await fetch(settings.postgres_dsn, WAITING)
+        assert {r["owner"] for r in waiting} == {"h-episode0-3"}
 
     async def test_one_that_fails_has_changed_nothing(self, bus: Bus, settings: MemorySettings) -> None:
         await lived(bus, settings)
@@ -190,6 +201,19 @@ class TestRebuild:
         await bus.js.purge_stream(bus.stream(subjects.MESH))
         report = await rebuild(bus, settings, projections)
         assert (report.entries, report.whole, await hashes(settings) == before) == (0, False, True)
+
+
+EMBEDDED = """
+WITH space AS (INSERT INTO memory_system.spaces (model, dimensions) VALUES ('test', 3) RETURNING id),
+done AS (DELETE FROM memory_system.unembedded RETURNING passage)
+INSERT INTO memory_system.vectors (space, passage, embedding)
+SELECT space.id, passage, format('[%s,1,2]', passage)::halfvec FROM space, done
+"""
+VECTORS = """
+SELECT p.owner, p.stream_seq, p.part, v.space, v.embedding::text AS embedding
+FROM memory_system.vectors AS v JOIN memory_system.passages AS p ON p.id = v.passage ORDER BY 1, 2, 3
+"""
+WAITING = "SELECT p.owner FROM memory_system.unembedded AS q JOIN memory_system.passages AS p ON p.id = q.passage"
 
 
 class Failing:
@@ -209,7 +233,7 @@ class TestALogThatIsNotWhole:
         await lived(bus, settings)
         whole = await hashes(settings)
         await bus.js.purge_stream(bus.stream(subjects.MESH), seq=101)
-        report = await verify(bus, settings, projections)
+        report = await verify(bus, settings, projections, pause_s=0)
         assert (report.first_seq, report.whole, different(report)) == (101, False, [])
         await run(settings.postgres_dsn, "DELETE FROM memory_system.episodes WHERE stream_seq = 150")
         await rebuild(bus, settings, projections)
@@ -237,22 +261,22 @@ class TestErasure:
             for table in reversed(DERIVED):
                 if table.seq == "t.stream_seq":
                     await run(settings.postgres_dsn, f"DELETE FROM memory_system.{table.name} WHERE stream_seq = {seq}")
-        report = await verify(bus, settings, projections)
+        report = await verify(bus, settings, projections, pause_s=0)
         assert different(report) == []
 
     async def test_what_is_erased_from_the_log_only_is_told(self, bus: Bus, settings: MemorySettings) -> None:
         await lived(bus, settings)
         await bus.js.delete_msg(bus.stream(subjects.MESH), 20)
-        report = await verify(bus, settings, projections)
+        report = await verify(bus, settings, projections, pause_s=0)
         assert "episodes" in different(report)
 
 
 class TestScratch:
     async def test_it_is_dropped_at_the_end_and_after_a_failure(self, bus: Bus, settings: MemorySettings) -> None:
         await lived(bus, settings)
-        await verify(bus, settings, projections)
+        await verify(bus, settings, projections, pause_s=0)
         with pytest.raises(ZeroDivisionError):
-            await verify(bus, settings, lambda database: [*projections(database), Failing()])
+            await verify(bus, settings, lambda database: [*projections(database), Failing()], pause_s=0)
         assert await scratch_databases(settings.postgres_dsn) == []
 
     async def test_one_that_is_cancelled_drops_it_too(self, bus: Bus, settings: MemorySettings) -> None:
@@ -267,7 +291,7 @@ class TestScratch:
     async def test_what_a_killed_one_left_behind_is_dropped_by_the_next(self, bus: Bus, settings: MemorySettings) -> None:
         await lived(bus, settings, rounds=1)
         await run(settings.postgres_dsn, f"CREATE DATABASE {PREFIX}left")
-        await verify(bus, settings, projections)
+        await verify(bus, settings, projections, pause_s=0)
         assert await scratch_databases(settings.postgres_dsn) == []
 
     async def test_two_at_once_are_refused(self, bus: Bus, settings: MemorySettings) -> None:

@@ -22,7 +22,7 @@ async def hashed(database: Database, first_seq: int = 1) -> TableHash:
 
 async def emptied(database: Database) -> None:
     async with database.connection() as connection:
-        await connection.execute("DELETE FROM memory_system.episodes")
+        await connection.execute("DELETE FROM memory_system.passages; DELETE FROM memory_system.episodes")
 
 
 async def changed(database: Database, sql: str) -> None:
