@@ -64,7 +64,8 @@ class Persister:
 
     def _deliveries(self) -> AsyncIterator[list[Delivery]]:
         s = self._settings
-        durable = Durable(self._bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=s.batch_len_max, ack_wait_s=s.ack_wait_s)
+        filters = subjects.MESH_SUBJECTS
+        durable = Durable(self._bus, name=CONSUMER, filters=filters, batch_max=s.batch_len_max, ack_wait_s=s.ack_wait_s, in_order=True)
         return aiter(durable)
 
     async def take(self, batch: Sequence[Delivery]) -> None:

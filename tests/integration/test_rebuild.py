@@ -12,7 +12,7 @@ import pytest_asyncio
 from bus import entries, subjects
 from bus.connection import Bus
 from bus.errors import Refused
-from bus.log import bounds
+from bus.log import Durable, bounds
 from bus.settings import BusSettings
 from bus.streams import declare
 from memory.database import Connection
@@ -313,6 +313,21 @@ class TestRedelivery:
             async with actor(bus.settings, settings):
                 await acknowledged(bus, last)
             assert await hashes(settings) == first
+
+
+class TestOrder:
+    async def test_what_a_killed_actor_left_unsettled_is_taken_before_what_came_later(self, bus: Bus, settings: MemorySettings) -> None:
+        """Or a later version of a concept would be taken before the earlier one."""
+        await lived(bus, settings, rounds=2)
+        last = await publish(bus, history(random.Random(3), ROUNDS, "more"))
+        async for batch in Durable(bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=100, ack_wait_s=30):
+            assert len(batch) < last
+            break  # killed here
+        async with actor(bus.settings, msgspec.structs.replace(settings, ack_wait_s=30)):
+            await acknowledged(bus, last)
+        seqs = [r["stream_seq"] for r in await fetch(settings.postgres_dsn, "SELECT stream_seq FROM memory_system.episodes ORDER BY id")]
+        assert seqs == sorted(seqs)
+        assert different(await verify(bus, settings, projections, pause_s=0)) == []
 
 
 async def acknowledged(bus: Bus, seq: int) -> None:
