@@ -21,10 +21,12 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[str, ...]
     """The columns that name a row, the same in every rebuild."""
     seq: str | None
-    """SQL of the place in the log at which a row came to be; None: its rows sum up the whole log, so that they can be compared only
-    where the log still begins with its first entry."""
+    """SQL of the place in the log at which a row came to be. None: its rows sum up all of another table and follow it by triggers, so
+    that a rebuild does not empty it, and that it can be compared only where the log still reaches back to everything."""
+    where: str = "true"
+    """SQL of the rows that count."""
     joins: str = ""
-    """Joins that `seq` and `natural` need."""
+    """Joins that `natural` and `where` need; `seq` stands in a DELETE too and does without them."""
     natural: Mapping[str, str] = {}
     """For a column that holds a surrogate id: SQL of what it stands for."""
     left_out: Mapping[str, str] = {}

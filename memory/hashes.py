@@ -120,7 +120,7 @@ def _named_rows(table: Derived, columns: Sequence[str]) -> str:
     values = ", ".join(f"'{column}', {_expression(table, column)}" for column in columns)
     return (
         f"SELECT jsonb_build_array({key}) AS key, jsonb_build_object({values}) AS value "  # noqa: S608 - made of constants and the catalog
-        f"FROM memory_system.{table.name} AS t {table.joins} WHERE {table.seq or '$1'} >= $1::bigint"
+        f"FROM memory_system.{table.name} AS t {table.joins} WHERE {table.where} AND {table.seq or '$1'} >= $1::bigint"
     )
 
 

@@ -155,8 +155,9 @@ async def _savepoint(connection: Connection) -> AsyncIterator[Connection]:
 async def _empty(database: Database, connection: Connection, tables: Sequence[Derived], first_seq: int) -> None:
     """Delete the rows of the log's range, children before parents. What the log no longer holds stays."""
     for table in reversed(tables):
-        sql = EMPTY.replace("{table}", f"memory_system.{table.name}").replace("{seq}", table.seq or "$1")
-        await database.run(connection, Statement("empty_derived", sql), first_seq)
+        if table.seq is not None:
+            sql = EMPTY.replace("{table}", f"memory_system.{table.name}").replace("{seq}", table.seq)
+            await database.run(connection, Statement("empty_derived", sql), first_seq)
 
 
 async def _end(bus: Bus, live: Database, connection: Connection) -> int:
