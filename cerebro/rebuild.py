@@ -58,7 +58,7 @@ def _show(report: Report, equal: str, different: str) -> None:
             if difference.table == compared.table:
                 print(f"    {_sentence(difference)}")
     for name in report.passed_over:
-        print(f"{name:<20} not compared: it sums up more than the log still holds")
+        print(f"{name:<20} not compared: its rows rest on more than the log still holds")
     print(f"entries {report.first_seq} to {report.end_seq} of the log: {report.entries} read, {report.refused} refused by PostgreSQL")
     if not report.whole:
         print(f"memory holds older things than entry {report.first_seq}, the first that the log still has: they were left alone")

@@ -31,11 +31,25 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """For a column that holds a surrogate id: SQL of what it stands for."""
     left_out: Mapping[str, str] = {}
     """Columns that are not compared, each with its reason."""
+    grows: bool = False
+    """Whether a row carries on an earlier one of the same thing; then a scratch database has the same only where the log is whole."""
+    rewind: str = ""
+    """Name of the statement that takes back what entries from $1 on did to rows from before; needed where the log is not whole."""
+
+    def comparable(self, *, whole: bool) -> bool:
+        """Whether a scratch database can have the same rows, when the log reaches back to everything, or does not."""
+        return whole or (self.seq is not None and not self.grows)
 
 
 DERIVED: Final = (
     Derived(name="episodes", key=("episode_id",), seq="t.stream_seq", left_out={"id": SURROGATE}),
-    Derived(name="passages", key=("owner", "stream_seq", "part"), seq="t.stream_seq", left_out={"id": SURROGATE}),
+    Derived(
+        name="passages",
+        key=("owner", "stream_seq", "part"),
+        seq="t.stream_seq",
+        left_out={"id": SURROGATE},
+        rewind="rewind_passages",
+    ),
 )
 """Parents before children: a rebuild empties them from the last to the first."""
 

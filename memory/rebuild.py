@@ -32,8 +32,10 @@ from schemas.entry import Entry
 
 BOUNDS: Final = statement("episode_bounds")
 STOP: Final = statement("stop_advancing")
-KEEP_VECTORS: Final = statement("keep_vectors")
-RESTORE_VECTORS: Final = statement("restore_vectors")
+KEEP: Final = (statement("keep_places"), statement("keep_vectors"))
+"""What the log does not say but hangs on rows that are made again, put aside until the end of the transaction."""
+LOST: Final = statement("lost_places")
+RESTORE: Final = (statement("restore_vectors"),)
 EMPTY: Final = (QUERIES / "empty_derived.sql").read_text()
 
 COMPARISONS_MAX: Final = 3
@@ -69,7 +71,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     tables: Sequence[Compared]
     passed_over: Sequence[str] = ()
-    """Tables that could not be compared, because they sum up more than the log still holds."""
+    """Tables that could not be compared, because their rows rest on more than the log still holds."""
     differences: Sequence[Difference] = ()
 
     @property
@@ -100,11 +102,12 @@ async def _compared(bus: Bus, live: Database, built: Database, refold: Refold) -
         whole = await _whole(live, seen, refold.first_seq)
         async with built.connection() as made:
             states = State(live, seen, refold.first_seq), State(built, made, refold.first_seq)
-            tables = _comparable(whole)
+            tables = [table for table in DERIVED if table.comparable(whole=whole)]
             before, after = [await state.hashes(tables) for state in states]
             compared = [Compared(table.name, before[table.name], after[table.name]) for table in tables]
             found = [d for table, c in zip(tables, compared, strict=True) if not c.equal for d in await _named(table, c, *states)]
-    return _report(refold, end, whole, compared, found)
+    passed_over = [table.name for table in DERIVED if table not in tables]
+    return _report(refold, end, compared, passed_over, found, whole=whole)
 
 
 async def _named(table: Derived, compared: Compared, live: State, rebuilt: State) -> list[Difference]:
@@ -124,26 +127,20 @@ async def rebuild(bus: Bus, settings: MemorySettings, projections: MakeProjectio
         await live.run(connection, STOP)
         end = await _end(bus, live, connection)
         refold = Refold(bus, Fold(live, projections(live)), partial(_savepoint, connection), settings)
-        tables: Sequence[Derived] = []
         before: dict[str, TableHash] = {}
         async for entries in refold.portions(end):
-            if not tables:
-                tables = _comparable(await _whole(live, connection, refold.first_seq))
-                before = await State(live, connection, refold.first_seq).hashes(tables)
-                await live.run(connection, KEEP_VECTORS)
-                await _empty(live, connection, tables, refold.first_seq)
+            if not before:
+                before = await State(live, connection, refold.first_seq).hashes()
+                await _rewind(live, connection, refold.first_seq)
             await refold.take(entries)
-        after = await State(live, connection, refold.first_seq).hashes(tables)
-        if tables:
-            await live.run(connection, RESTORE_VECTORS)
+        after = await State(live, connection, refold.first_seq).hashes()
+        if before:
+            await _nothing_lost(live, connection, refold.refused)
+            for restore in RESTORE:
+                await live.run(connection, restore)
             await advance(live, connection, REBUILD, end, 1)
         whole = await _whole(live, connection, refold.first_seq)
-    return _report(refold, end, whole, [Compared(table.name, before[table.name], after[table.name]) for table in tables])
-
-
-def _comparable(whole: bool) -> list[Derived]:  # noqa: FBT001 - the only argument
-    """The tables whose rows the log can vouch for."""
-    return [table for table in DERIVED if whole or table.seq is not None]
+    return _report(refold, end, [Compared(name, before[name], after[name]) for name in before], whole=whole)
 
 
 @asynccontextmanager
@@ -152,12 +149,23 @@ async def _savepoint(connection: Connection) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def _empty(database: Database, connection: Connection, tables: Sequence[Derived], first_seq: int) -> None:
-    """Delete the rows of the log's range, children before parents. What the log no longer holds stays."""
-    for table in reversed(tables):
+async def _rewind(database: Database, connection: Connection, first_seq: int) -> None:
+    """Back to where nothing of the log's range had come yet, children before parents. What the log no longer holds stays."""
+    for keep in KEEP:
+        await database.run(connection, keep)
+    for table in reversed(DERIVED):
         if table.seq is not None:
             sql = EMPTY.replace("{table}", f"memory_system.{table.name}").replace("{seq}", table.seq)
             await database.run(connection, Statement("empty_derived", sql), first_seq)
+    for table in DERIVED:
+        if table.rewind:
+            await database.run(connection, statement(table.rewind), first_seq)
+
+
+async def _nothing_lost(database: Database, connection: Connection, refused: Sequence[int]) -> None:
+    lost = [record["stream_seq"] for record in await database.run(connection, LOST, refused)]
+    if lost:
+        raise conflict(f"PostgreSQL refuses now what it once took: entries {lost[:DIFFERENCES_MAX]}; nothing was changed")
 
 
 async def _end(bus: Bus, live: Database, connection: Connection) -> int:
@@ -184,14 +192,22 @@ async def _episode_bounds(database: Database, connection: Connection) -> asyncpg
     return records[0] if records else None
 
 
-def _report(refold: Refold, end: int, whole: bool, compared: Sequence[Compared], found: Sequence[Difference] = ()) -> Report:  # noqa: FBT001
+def _report(
+    refold: Refold,
+    end: int,
+    compared: Sequence[Compared],
+    passed_over: Sequence[str] = (),
+    found: Sequence[Difference] = (),
+    *,
+    whole: bool,
+) -> Report:
     return Report(
         first_seq=refold.first_seq,
         end_seq=end,
         whole=whole,
         entries=refold.entries,
-        refused=refold.refused,
+        refused=len(refold.refused),
         tables=compared,
-        passed_over=[] if whole else [table.name for table in DERIVED if table.seq is None],
+        passed_over=passed_over,
         differences=found,
     )

@@ -36,8 +36,8 @@ class Refold:
         """The first entry that counts: the oldest that the log still held when the reading began; 0 before that."""
         self.entries = 0
         """How many were read."""
-        self.refused = 0
-        """How many of them PostgreSQL refused, as it did when they came: they are dead letters, not rows."""
+        self.refused: list[int] = []
+        """Where those stand that PostgreSQL refused, as it should have when they came: they are dead letters, not rows."""
 
     async def to(self, end: int) -> None:
         """Read on, up to `end` or the end of the log. Raises `Unavailable`, also where entries expire before they are read."""
@@ -84,7 +84,7 @@ class Refold:
             if refused_reason(e) is None:
                 raise
             if len(rows) == 1:
-                self.refused += 1
+                self.refused.append(rows[0].stream_seq)
                 return
             middle = len(rows) // 2
             await self._folded(rows[:middle])

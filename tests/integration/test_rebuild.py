@@ -195,6 +195,13 @@ class TestRebuild:
             await rebuild(bus, settings, lambda database: [*projections(database), Failing()])
         assert await hashes(settings) == before
 
+    async def test_what_was_a_row_is_not_given_up_because_it_is_refused_now(self, bus: Bus, settings: MemorySettings) -> None:
+        await lived(bus, settings, rounds=2)
+        before = await hashes(settings)
+        with pytest.raises(Refused, match="refuses now what it once took"):
+            await rebuild(bus, settings, lambda database: [*projections(database), Refusing()])
+        assert await hashes(settings) == before
+
     async def test_an_empty_log_leaves_everything_alone(self, bus: Bus, settings: MemorySettings) -> None:
         await lived(bus, settings)
         before = await hashes(settings)
@@ -214,6 +221,14 @@ SELECT p.owner, p.stream_seq, p.part, v.space, v.embedding::text AS embedding
 FROM memory_system.vectors AS v JOIN memory_system.passages AS p ON p.id = v.passage ORDER BY 1, 2, 3
 """
 WAITING = "SELECT p.owner FROM memory_system.unembedded AS q JOIN memory_system.passages AS p ON p.id = q.passage"
+
+
+class Refusing:
+    """A projection that has become stricter."""
+
+    async def take(self, connection: Connection, fresh: Sequence[EpisodeRow]) -> None:
+        if any(row.episode_id == "h-episode0-1" for row in fresh):
+            await connection.execute("SELECT 1 / 0")
 
 
 class Failing:
@@ -236,8 +251,8 @@ class TestALogThatIsNotWhole:
         report = await verify(bus, settings, projections, pause_s=0)
         assert (report.first_seq, report.whole, different(report)) == (101, False, [])
         await run(settings.postgres_dsn, "DELETE FROM memory_system.episodes WHERE stream_seq = 150")
-        await rebuild(bus, settings, projections)
-        assert await hashes(settings) == whole
+        report = await rebuild(bus, settings, projections)
+        assert (report.refused, await hashes(settings) == whole) == (2, True)
 
     async def test_another_log_is_refused(self, bus: Bus, settings: MemorySettings) -> None:
         last = await lived(bus, settings, rounds=2)
