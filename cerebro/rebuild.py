@@ -45,7 +45,7 @@ async def _run(bus_: BusSettings, memory: MemorySettings, *, only_compare: bool)
         report = await (verify if only_compare else rebuild)(bus, memory, projections)
     finally:
         await bus.close()
-    _show(report, "equal" if only_compare else "as before", "DIFFERENT" if only_compare else "mended")
+    _show(report, *(("equal", "DIFFERENT: the log makes") if only_compare else ("as before", "mended: now")))
     return 1 if only_compare and not report.equal else 0
 
 
@@ -68,7 +68,7 @@ def _show(report: Report, equal: str, different: str) -> None:
 def _show_table(compared: Compared, word: str) -> None:
     live, rebuilt = compared.live, compared.rebuilt
     print(f"{compared.table:<20} {live.rows:>9} rows  {live.hash[:DIGITS]}  {word}", end="")
-    print("" if compared.equal else f": the log makes {rebuilt.rows} rows, {rebuilt.hash[:DIGITS]}")
+    print("" if compared.equal else f" {rebuilt.rows} rows, {rebuilt.hash[:DIGITS]}")
 
 
 def _sentence(difference: Difference) -> str:
