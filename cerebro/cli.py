@@ -52,8 +52,9 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
-    memory_ = commands.add_parser("memory", help="what is derived from the log").add_subparsers(required=True, metavar="ACTION")
-    rebuild_ = memory_.add_parser("rebuild", help="make derived memory again from the log")
+    memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
+    actions = memory_.add_subparsers(required=True, metavar="ACTION")
+    rebuild_ = actions.add_parser("rebuild", help="make derived memory again from the log")
     rebuild_.add_argument("--verify", action="store_true", help="only compare it with what the tables hold; change nothing")
     rebuild_.add_argument(
         "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
