@@ -50,6 +50,8 @@ DERIVED: Final = (
         left_out={"id": SURROGATE},
         rewind="rewind_passages",
     ),
+    Derived(name="edges", key=("source", "stream_seq", "kind", "target"), seq="t.stream_seq"),
+    Derived(name="tasks", key=("task_id",), seq="t.submitted_seq"),
 )
 """Parents before children: a rebuild empties them from the last to the first."""
 
