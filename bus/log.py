@@ -41,6 +41,16 @@ class Delivery(msgspec.Struct, frozen=True):
     msg: Msg
 
 
+async def bounds(bus: Bus, stream: str = subjects.MESH) -> tuple[int, int]:
+    """The places of the oldest entry that the log still holds and of the latest; where it holds none, the next and the latest."""
+    info = await bus.api(f"STREAM.INFO.{bus.stream(stream)}", {})
+    if "error" in info:
+        raise Unavailable(f"the log is not there: {info['error'].get('description')}")
+    state = info["state"]
+    first, last = int(state["first_seq"]), int(state["last_seq"])
+    return max(first, 1), last
+
+
 class Follower:
     """The log from `after_seq` on, as lists of entries, for ever. `pending`: how many more there were at the last look;
     None before the first. An empty list says that there is nothing more for now (once, at the start).
@@ -118,16 +128,6 @@ async def entries(
     except TimeoutError as e:
         raise Unavailable(f"the log was not read within {timeout_s:g} s") from e
     return found
-
-
-async def bounds(bus: Bus, stream: str = subjects.MESH) -> tuple[int, int]:
-    """The places of the oldest entry that the log still holds and of the latest; where it holds none, the next and the latest."""
-    info = await bus.api(f"STREAM.INFO.{bus.stream(stream)}", {})
-    if "error" in info:
-        raise Unavailable(f"the log is not there: {info['error'].get('description')}")
-    state = info["state"]
-    first, last = int(state["first_seq"]), int(state["last_seq"])
-    return max(first, 1), last
 
 
 def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:

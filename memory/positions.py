@@ -9,12 +9,12 @@ from memory.database import Connection, Database, statement
 ADVANCE: Final = statement("advance_position")
 READ: Final = statement("positions")
 
+REBUILD: Final = "rebuild"
+"""Counts how often derived memory was made anew, so that no cached answer from before is believed."""
 PERSISTER: Final = "memory"
 """Writes episodes; its position is how far the log is persisted."""
 EMBEDDER: Final = "embedder"
 CONCEPTS: Final = "concepts"
-REBUILD: Final = "rebuild"
-"""Counts how often derived memory was made anew, so that no cached answer from before is believed."""
 
 
 class Position(msgspec.Struct, frozen=True):
