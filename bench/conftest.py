@@ -1,0 +1,33 @@
+"""What every bench has: what it is asked to measure, and meshes of its own, as a user starts them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.asked import Asked, read
+from tests.integration.launched import Up
+
+Launch = Callable[..., Up]
+
+
+@pytest.fixture(scope="session")
+def asked() -> Asked:
+    return read()
+
+
+@pytest.fixture
+def launch(asked: Asked, tmp_path: Path) -> Iterator[Launch]:  # noqa: ARG001 - asked for, so that its variables are gone
+    """Start `cerebro up` with these settings (`launch(CEREBRO_MEMORY_EMBEDDING="none")`); stopped at the end."""
+    started: list[Up] = []
+
+    def start(**settings: str) -> Up:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in settings.items():
+                environment.setenv(name, value)
+            started.append(Up(tmp_path / f"data-{len(started)}"))
+        return started[-1].wait_until_ready()
+
+    yield start
+    for up in started:
+        up.stop()
