@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import memory  # noqa: F401 - says how many threads a matrix product takes; must be said before numpy is imported
 from bench.asked import Asked, read
 from tests.integration.launched import Up
 
