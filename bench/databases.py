@@ -12,10 +12,12 @@ from memory.database import Database
 from memory.settings import MemorySettings
 
 D = TypeVar("D", bound=Database)
+STATEMENT_S_MAX = 3_600.0
+"""An index over a million vectors takes its time."""
 
 
 @asynccontextmanager
-async def beside(dsn: str, name: str, kind: type[D], **settings: object) -> AsyncIterator[D]:
+async def beside(dsn: str, name: str, kind: type[D]) -> AsyncIterator[D]:
     """A new database `name` on the server of `dsn`, migrated and open."""
     connection = await asyncpg.connect(dsn)
     try:
@@ -24,14 +26,14 @@ async def beside(dsn: str, name: str, kind: type[D], **settings: object) -> Asyn
         await connection.close()
     own = urlsplit(dsn)._replace(path=f"/{name}").geturl()
     await migrations.apply(own)
-    async with opened(own, kind, **settings) as database:
+    async with opened(own, kind) as database:
         yield database
 
 
 @asynccontextmanager
-async def opened(dsn: str, kind: type[D], **settings: object) -> AsyncIterator[D]:
+async def opened(dsn: str, kind: type[D]) -> AsyncIterator[D]:
     """A pool to a database that is migrated already."""
-    database = kind(MemorySettings(postgres_dsn=dsn, pool_size_min=1, statement_timeout_s=3_600.0, **settings))
+    database = kind(MemorySettings(postgres_dsn=dsn, pool_size_min=1, statement_timeout_s=STATEMENT_S_MAX))
     await database.open()
     try:
         yield database

@@ -37,7 +37,7 @@ async def fill(database: Database, numbers: Sequence[int]) -> None:
         indexes = await connection.fetch(INDEXES)
         for index in indexes:
             await connection.execute(f"DROP INDEX memory_system.{index['indexname']}")
-        space = await connection.fetchrow(SPACE)
+        (space,) = await connection.fetch(SPACE)
     fold = Fold(database, projections(database))
     for at in range(0, len(numbers), AT_ONCE):
         await _put(database, fold, space, numbers[at : at + AT_ONCE])

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -16,12 +15,12 @@ class Scores(msgspec.Struct, frozen=True):
     recall_50: float
 
 
-def recall(ranking: Sequence[str], gold: AbstractSet[str], k: int) -> float:
+def recall(ranking: Sequence[str], gold: frozenset[str], k: int) -> float:
     """The share of `gold` in the first `k`."""
     return len(gold.intersection(ranking[:k])) / len(gold)
 
 
-def ndcg(ranking: Sequence[str], gold: AbstractSet[str], k: int) -> float:
+def ndcg(ranking: Sequence[str], gold: frozenset[str], k: int) -> float:
     """Discounted cumulative gain over its best (Järvelin & Kekäläinen 2002), gains 0 or 1; what stands twice gains once."""
     first = {ident: place for place, ident in reversed(list(enumerate(ranking[:k], 1)))}
     gained = sum(1 / math.log2(first[ident] + 1) for ident in gold if ident in first)
@@ -29,7 +28,7 @@ def ndcg(ranking: Sequence[str], gold: AbstractSet[str], k: int) -> float:
     return gained / best
 
 
-def mean(rankings: Sequence[Sequence[str]], golds: Sequence[AbstractSet[str]]) -> Scores:
+def mean(rankings: Sequence[Sequence[str]], golds: Sequence[frozenset[str]]) -> Scores:
     """The figures of one system over all questions."""
     pairs = list(zip(rankings, golds, strict=True))
     n = len(pairs)

@@ -7,10 +7,12 @@ Without embeddings, beside the same statements with the same parameters run bare
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
+import psutil
 import pytest
 
 from bench import synthetic
@@ -37,6 +39,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 
 ROUNDS = 5
 BATCH = 500
+BUS, BARE, FOLD = WAYS = ("through the bus", "its statements, bare", "its fold, without the bus")
 PUBLISHERS = 2
 EMBEDDED_ROWS = 400
 EMBEDDED_S_MAX = 600.0
@@ -46,29 +49,42 @@ WAITING = "SELECT count(*) FROM memory_system.unembedded"
 async def test_ingest_without_embeddings(asked: Asked, launch: Launch) -> None:
     up = launch(CEREBRO_MEMORY_EMBEDDING="none")
     dsn = up.run.postgres
-    ways = ("through the bus", "its statements, bare", "its fold, without the bus")
-    rates: dict[str, list[float]] = {way: [] for way in ways}
+    rates: dict[str, list[float]] = {way: [] for way in WAYS}
+    used: Counter[str] = Counter()
     async with (
         connected(up) as bus,
-        beside(dsn, "recorded", RecordingDatabase, embedding="none") as recording,
-        beside(dsn, "bare", Database, embedding="none") as bare,
+        beside(dsn, "recorded", RecordingDatabase) as recording,
+        beside(dsn, "bare", Database) as bare,
     ):
-        for number in range(1 + ROUNDS):  # the first round warms up
+        for number in range(1 + ROUNDS):
             numbers = range(number * asked.rows, (number + 1) * asked.rows)
-            folded_s, batches = await folded(recording, numbers)
-            times_s = {ways[2]: folded_s}
-            for way in ways[:2] if number % 2 else ways[1::-1]:
-                times_s[way] = await through_the_bus(bus, numbers) if way == ways[0] else await replayed(bare, batches)
-            if number:
+            times_s, used_s = await one_round(up, bus, recording, bare, numbers, bus_first=number % 2 == 0)
+            if number:  # the first round warms up
+                used.update(used_s)
                 for way, taken_s in times_s.items():
                     rates[way].append(asked.rows / taken_s)
-    ratios = {way: statistics.median(a / b for a, b in zip(rates[way], rates[ways[1]], strict=True)) for way in ways}
-    rows = [(way, f"{statistics.median(rates[way]):,.0f}", f"{ratios[way]:.2f}") for way in ways]
-    show(
-        f"Ingest without embeddings: {ROUNDS} rounds of {asked.rows} rows",
-        ("", "rows/s (median)", "ratio to bare (median of rounds)"),
-        rows,
-    )
+    ratios = {way: statistics.median(a / b for a, b in zip(rates[way], rates[BARE], strict=True)) for way in WAYS}
+    rows = [(way, f"{statistics.median(rates[way]):,.0f}", f"{ratios[way]:.2f}") for way in WAYS]
+    each = [f"{name} {1e6 * seconds / (ROUNDS * asked.rows):.0f}" for name, seconds in used.most_common() if seconds > 0]
+    remark = f"Processor time of one row through the bus, in µs, all cores together: {', '.join(each)}."
+    title = f"Ingest without embeddings: {ROUNDS} rounds of {asked.rows} rows"
+    show(title, ("", "rows/s (median)", "ratio to bare (median of rounds)"), rows, remark)
+
+
+async def one_round(
+    up: Up, bus: Bus, recording: RecordingDatabase, bare: Database, numbers: Sequence[int], *, bus_first: bool
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds that each way took for these rows, and the processor time that the mesh used for them."""
+    times_s, used_s = {}, {}
+    times_s[FOLD], transactions = await folded(recording, numbers)
+    for way in (BUS, BARE) if bus_first else (BARE, BUS):
+        if way == BARE:
+            times_s[way] = await replayed(bare, transactions)
+        else:
+            before = processor_s(up)
+            times_s[way] = await through_the_bus(bus, numbers)
+            used_s = {name: after_s - before[name] for name, after_s in processor_s(up).items()}
+    return times_s, used_s
 
 
 async def test_ingest_with_embeddings(launch: Launch) -> None:
@@ -83,7 +99,7 @@ async def test_ingest_with_embeddings(launch: Launch) -> None:
         waiting = await connection.fetchval(WAITING)
 
         async def all_embedded() -> bool:
-            return await connection.fetchval(WAITING) == 0
+            return not await connection.fetchval(WAITING)
 
         await eventually(all_embedded, EMBEDDED_S_MAX)
         searchable_s = time.perf_counter() - start
@@ -96,6 +112,18 @@ async def test_ingest_with_embeddings(launch: Launch) -> None:
     ]
     remark = f"When all were persisted, {waiting} waited for their vectors; in the end none."
     show(f"Ingest with embeddings: {EMBEDDED_ROWS} rows", ("", "s", "rows/s", "ratio to bare"), rows, remark)
+
+
+def processor_s(up: Up) -> dict[str, float]:
+    """Processor time that each process of the mesh has used so far, PostgreSQL's with those of its connections."""
+    times: dict[str, float] = {}
+    for name, pid in up.run.processes.items():
+        if name != "launcher":
+            process = psutil.Process(pid)
+            for each in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):  # PostgreSQL has some that come and go
+                    times[name] = times.get(name, 0.0) + sum(each.cpu_times()[:2])
+    return times
 
 
 @asynccontextmanager
@@ -118,7 +146,7 @@ async def through_the_bus(bus: Bus, numbers: Sequence[int]) -> float:
     return time.perf_counter() - start
 
 
-async def published(bus: Bus, batches: AsyncIterator[list[Outgoing]]) -> tuple[int, str]:
+async def published(bus: Bus, batches: Iterator[list[Outgoing]]) -> tuple[int, str]:
     """Publish batches as long as there are any; the place and the id of the last entry."""
     last = (0, "")
     for batch in batches:

@@ -1,6 +1,6 @@
 """How the cost of a search grows: its time through REST over 10,000, 100,000 and more episodes, beside its SQL arms run bare.
 
-The million: `make bench ARGS=bench/test_scale.py CEREBRO_BENCH_SIZES=10000,100000,1000000`.
+The million: `CEREBRO_BENCH_SIZES=10000,100000,1000000 make bench ARGS="-k scale"`.
 """
 
 import statistics
