@@ -41,7 +41,7 @@ class BareSearch:
             for statement, values in arms:
                 start = time.perf_counter()
                 await connection.fetch(statement.sql, *values)
-                times_ms[statement.name] = (time.perf_counter() - start) * 1000
+                times_ms[statement.name] = times_ms.get(statement.name, 0.0) + (time.perf_counter() - start) * 1000
         return times_ms
 
     async def embed(self, text: str) -> float:
