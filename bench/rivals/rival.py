@@ -31,8 +31,11 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def vectors(model: MiniLM, texts: Sequence[str]) -> NDArray[np.float32]:
-    """A unit vector for each text."""
-    return np.concatenate([model.embed(texts[at : at + EMBED_AT_ONCE]) for at in range(0, len(texts), EMBED_AT_ONCE)])
+    """A unit vector for each text; a text that stands twice is embedded once."""
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    different = list(places)
+    made = [model.embed(different[at : at + EMBED_AT_ONCE]) for at in range(0, len(different), EMBED_AT_ONCE)]
+    return np.concatenate(made)[[places[text] for text in texts]]
 
 
 class Rivals:
