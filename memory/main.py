@@ -12,10 +12,13 @@ from bus.settings import BusSettings
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.cache import Cache
+from memory.continuity import Continuations
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, load
 from memory.fold import Fold, Projection
+from memory.graph import EdgeProjection
+from memory.open_tasks import TaskProjection
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
@@ -92,7 +95,8 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
-    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder)
+    continuations = Continuations(database, working, settings)
+    questions = Questions(bus, database, search, working, arrivals, continuations, Stats(database, cache), embedder)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
@@ -109,7 +113,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database)]
+    return [Passages(database), EdgeProjection(database), TaskProjection(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:
