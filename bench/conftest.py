@@ -12,13 +12,14 @@ from tests.integration.launched import Up
 Launch = Callable[..., Up]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def asked() -> Asked:
+    """For every bench, so that its variables are gone before one of them starts a mesh."""
     return read()
 
 
 @pytest.fixture
-def launch(asked: Asked, tmp_path: Path) -> Iterator[Launch]:  # noqa: ARG001 - asked for, so that its variables are gone
+def launch(tmp_path: Path) -> Iterator[Launch]:
     """Start `cerebro up` with these settings (`launch(CEREBRO_MEMORY_EMBEDDING="none")`); stopped at the end."""
     started: list[Up] = []
 
