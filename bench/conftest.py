@@ -7,6 +7,7 @@ import pytest
 
 import memory  # noqa: F401 - says how many threads a matrix product takes; must be said before numpy is imported
 from bench.asked import Asked, read
+from bench.table import commit
 from tests.integration.launched import Up
 
 Launch = Callable[..., Up]
@@ -15,6 +16,7 @@ Launch = Callable[..., Up]
 @pytest.fixture(scope="session", autouse=True)
 def asked() -> Asked:
     """For every bench, so that its variables are gone before one of them starts a mesh."""
+    commit()
     return read()
 
 

@@ -1,5 +1,6 @@
 """Figures as a Markdown table that can be pasted into docs/benchmarks.md: with the commit and the machine they were measured at."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -17,8 +18,9 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *
         print(f"\n{remark}")
 
 
+@functools.cache
 def commit() -> str:
-    """The commit that is checked out, and whether it is all there is."""
+    """The commit that is checked out, and whether it is all there is; looked up once, because a long run goes on with what it loaded."""
     head = _git("rev-parse", "--short=9", "HEAD").strip()
     return f"commit {head}{' with changes' if _git('status', '--porcelain', '--untracked-files=no') else ''}"
 
