@@ -21,14 +21,14 @@ EVERYBODY = "everybody"
 
 
 class Given(EmbeddingBase):
-    """Vectors that were made before."""
+    """Vectors that were made before. mem0 strips a question of the spaces at its ends before it asks for its vector."""
 
     def __init__(self, vectors: dict[str, list[float]]) -> None:
         super().__init__()
-        self._vectors = vectors
+        self._vectors = {text.strip(): vector for text, vector in vectors.items()}
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:  # noqa: ARG002 - the shape that mem0 calls
-        return self._vectors[text]
+        return self._vectors[text.strip()]
 
 
 def memory(vectors: dict[str, list[float]]) -> Memory:
