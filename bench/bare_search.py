@@ -7,8 +7,9 @@ from typing import Final
 
 from bench.databases import opened
 from bench.recorded import Ran, RecordingDatabase
+from memory import embedding
 from memory.cache import Cache
-from memory.embedding import Embedding, load
+from memory.embedding import Embedding
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import claim_space
@@ -55,11 +56,9 @@ class BareSearch:
 async def bare_search(postgres: str, redis: str) -> AsyncIterator[BareSearch]:
     """Our search put together as the memory actor does it."""
     settings = MemorySettings(postgres_dsn=postgres, redis_url=redis)
-    embedding = await load(settings.embedding)
-    assert embedding is not None
-    cache = Cache(redis, CACHE_PREFIX, settings.redis_timeout_s, settings.redis_retry_s)
-    async with opened(postgres, RecordingDatabase) as database:
-        space = await claim_space(database, embedding.model, embedding.dimensions)
-        yield BareSearch(database, Search(database, cache, embedding, space, settings), embedding)
-    await cache.close()
-    embedding.close()
+    async with embedding.opened(settings) as model, opened(postgres, RecordingDatabase) as database:
+        assert model is not None
+        space = await claim_space(database, model.model, model.dimensions)
+        cache = Cache(redis, CACHE_PREFIX, settings.redis_timeout_s, settings.redis_retry_s)
+        yield BareSearch(database, Search(database, cache, model, space, settings), model)
+        await cache.close()
