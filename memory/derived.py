@@ -50,6 +50,7 @@ DERIVED: Final = (
         left_out={"id": SURROGATE},
         rewind="rewind_passages",
     ),
+    Derived(name="corpora", key=("agent_id",), seq=None),
     Derived(name="edges", key=("source", "stream_seq", "kind", "target"), seq="t.stream_seq"),
     Derived(name="tasks", key=("task_id",), seq="t.submitted_seq"),
 )
