@@ -74,7 +74,8 @@ class Arms:
 
     async def _text(self, query: str, filters: Filters, depth: int, corpus: Corpus) -> Arm:
         most, s = corpus.passages_for(depth), self._settings
-        found = await self._database.rows(TEXT, query, *filters, most, s.bm25_k1, s.bm25_b, float(corpus.passages), corpus.length)
+        weights = (s.bm25_k1, s.bm25_b, float(corpus.passages), corpus.length)
+        found = await self._database.rows(TEXT, query, *filters, most, *weights, s.text_terms_max)
         return _arm(found, most)
 
     async def _vector(self, query: str, filters: Filters, depth: int, corpus: Corpus) -> Arm:

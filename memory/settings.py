@@ -94,6 +94,8 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """BM25: how soon more of the same term in a text counts no more. The usual value; 0.6 to 2 do as well."""
     bm25_b: Annotated[float, Meta(ge=0, le=1)] = 0.5
     """BM25: how much a text is held to its length, 0 … 1. Chats of short turns like 0.4, long answers 0.9."""
+    text_terms_max: Count = 64
+    """Most terms of a question that the text arm looks for, the first ones: each is read for itself."""
     fusion_text_weight: Annotated[float, Meta(ge=0)] = 1.0
     """Weight of the text arm's BM25 in a score."""
     fusion_vector_weight: Annotated[float, Meta(ge=0)] = 15.0

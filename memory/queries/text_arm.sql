@@ -3,6 +3,8 @@
 WITH asked AS MATERIALIZED (
     SELECT place::integer AS term, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
     FROM unnest(to_tsvector('pg_catalog.english'::regconfig, $1)) WITH ORDINALITY AS t (lexeme, positions, weights, place)
+    ORDER BY positions[1], place
+    LIMIT $15
 ),
 postings AS MATERIALIZED (
     SELECT

@@ -82,6 +82,14 @@ class TestText:
         found = [hit.id for hit in (await search.find(SearchRequest(query="bravo alpha", mode="text", limit=50))).results]
         assert found == [f"event-{seq}" for seq in range(19, 0, -1)]
 
+    async def test_of_a_very_long_question_the_first_terms_are_looked_for(
+        self, database: Database, cache: Cache, settings: MemorySettings, make_row: MakeRow, remember: Remember
+    ) -> None:
+        await remember([make_row(1, "alpha"), make_row(2, "zulu")])
+        search = Search(database, cache, None, None, msgspec.structs.replace(settings, text_terms_max=2))
+        found = (await search.find(SearchRequest(query="zulu bravo alpha"))).results
+        assert [hit.id for hit in found] == ["event-2"]
+
     async def test_how_often_a_term_stands_in_a_text_is_read_exactly(self, database: Database) -> None:
         sql = """SELECT n FROM generate_series(1, 255) AS n
             WHERE memory_system.term_frequency(to_tsvector('english', repeat('bird ', n)), 'bird') <> n"""
