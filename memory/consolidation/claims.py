@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from memory.consolidation.sentences import sentences
-from schemas.terms import fold, stem, terms
+from schemas.terms import STOP_WORDS, fold, stem, terms
 
 CLAIM_WORDS_MAX: Final = 25
 """A longer sentence says more than one thing; it makes no claim."""
@@ -29,19 +29,19 @@ CLAIMS_MAX: Final = 32
 TEXTS_KEPT_MAX: Final = 2_048
 """Texts whose claims are remembered: each is asked for several times in one look."""
 
-HEDGES: Final = frozenset(
-    """if whether unless might may maybe perhaps could would should probably possibly likely seems seem think thinks guess believe
-    hope wish suggest suggests propose consider try was were had before until when quizas acaso si""".split()
-)
+_HEDGES: Final = """if whether unless might may maybe perhaps could would should probably possibly likely seems seem think thinks guess believe hope
+wish suggest suggests propose consider try was were had before until when quizas acaso si"""
+HEDGES: Final = frozenset(_HEDGES.split())
 """A sentence with one of these does not say what is. `was` tells of a moment, and moments do not contradict each other."""
-NEGATORS: Final = frozenset("not no never cannot without neither nor none nunca jamas".split())
-WANING: Final = frozenset("now currently today still always again also already just really longer ahora siempre".split())
+NEGATORS: Final = frozenset(("not", "no", "never", "cannot", "without", "neither", "nor", "none", "nunca", "jamas"))
+_WANING: Final = "now currently today still always again also already just really longer ahora siempre"
+WANING: Final = frozenset(_WANING.split())
 """Words that date or stress a claim and do not change what it is about."""
-VAGUE: Final = frozenset("it this that these those he she they there here everything something nothing one i you we".split())
+_VAGUE: Final = "it this that these those he she they there here everything something nothing one i you we"
+VAGUE: Final = frozenset(_VAGUE.split())
 """A subject of these words alone can be anything."""
-MEASURED: Final = frozenset(
-    map(stem, "cpu load usage latency temperature backlog count rate progress age uptime throughput utilization lag balance score".split())
-)
+_MEASURED: Final = "cpu load usage latency temperature backlog count rate progress age uptime throughput utilization lag balance score"
+MEASURED: Final = frozenset(map(stem, _MEASURED.split()))
 """Subjects that end so are measured again and again: another number is another moment, not a contradiction."""
 ANSWER: Final = re.compile(r"^(?:no|nope|not really)\b\W*[,.!;-]", re.IGNORECASE)
 """An answer denies what was asked, not what it goes on to say."""
@@ -74,8 +74,13 @@ VERB: Final = (
     r"|defaults to|listens on|expires after|expires in|costs|takes|prefers|es"
 )
 SAYING: Final = re.compile(rf"^(?P<subject>[\w .\-/'’`\"]{{2,80}}?)\s+(?P<verb>{VERB})\s+(?P<rest>.+?)[.!;]*$", re.IGNORECASE)
-SETTING: Final = re.compile(r"^(?P<subject>[a-z][\w.\-]{1,60})\s*(?:=|:)\s*(?P<rest>[^\s=]+(?: ?(?:ms|s|min|h|d|%|[kmgt]i?b))?)[.;,]*$", re.IGNORECASE)
-NUMBER: Final = re.compile(r"^(?:about |around |~ ?)?(?:(?:port|version|level) )?(?P<number>[-+]?\$?\d[\d,]*(?:\.\d+)?)\s*(?P<unit>%|[A-Za-zµ°€$]{1,12})?\b[ ,]*(?P<more>.*)$")
+SETTING: Final = re.compile(
+    r"^(?P<subject>[a-z][\w.\-]{1,60})\s*(?:=|:)\s*(?P<rest>[^\s=]+(?: ?(?:ms|s|min|h|d|%|[kmgt]i?b))?)[.;,]*$", re.IGNORECASE
+)
+NUMBER: Final = re.compile(
+    r"^(?:about |around |~ ?)?(?:(?:port|version|level) )?(?P<number>[-+]?\$?\d[\d,]*(?:\.\d+)?)"
+    r"\s*(?P<unit>%|[A-Za-zµ°€$]{1,12})?\b[ ,]*(?P<more>.*)$"
+)
 PROPER: Final = re.compile(r"^(?P<name>[A-ZÀ-Þ][\w.+#-]*(?: (?:[A-ZÀ-Þ]|\d)[\w.+#-]*)*)[ ,]*(?P<more>.*)$")
 DEFINITE: Final = re.compile(r"^(?:the|our|my|your|its|their|his|her|el|la|mi|nuestro|nuestra)\b|['’]s\b", re.IGNORECASE)
 """Only a thing that there is one of (the, our, somebody's) has one name; else `X is Y` may say one of many things."""
@@ -137,9 +142,8 @@ def _number(rest: str) -> tuple[str, str, str] | None:
         return None
     number = match["number"].replace(",", "").replace("$", "").lstrip("+")
     unit = fold(match["unit"] or "")
-    in_words = {"in", "on", "at", "for", "per", "and", "or", "to", "of", "by", "with", "because", "as", "so", "than"}
     more = match["more"]
-    if unit in in_words:
+    if unit in STOP_WORDS | WANING | {"per"}:
         unit, more = "", f"{unit} {more}"
     return f"number {stem(unit)}" if unit else "number", f"{float(number):g}", more
 

@@ -31,7 +31,8 @@ CUES: Final = {
         r"\b(?:prefers?|preferred|favou?rites?|likes?|loves?|enjoys?|hates?|dislikes?|(?:would|'d) rather)\b", re.IGNORECASE
     ),
     "procedure": re.compile(
-        r"\b(?:how to|first\b.{1,200}\bthen|step \d|steps?:|make sure|(?:always|never) \w+|must|in order to|run `)", re.IGNORECASE | re.DOTALL
+        r"\b(?:how to|first\b.{1,200}\bthen|step \d|steps?:|make sure|(?:always|never) \w+|must|in order to|run `)",
+        re.IGNORECASE | re.DOTALL,
     ),
 }
 FACT: Final = "fact"
