@@ -80,8 +80,6 @@ CREATE TABLE memory_system.consolidation_runs (
     complete boolean NOT NULL
 );
 
-CREATE INDEX consolidation_runs_by_time ON memory_system.consolidation_runs (ended_at DESC);
-
 -- What is left of an importance: Wickelgren's power law of forgetting. The same law stands in memory/retention.py.
 CREATE FUNCTION memory_system.retained(
     importance double precision, at timestamptz, recalls bigint, last_recall timestamptz, now timestamptz
