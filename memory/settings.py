@@ -63,6 +63,8 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """After this a run begins nothing new; its report says whether any are left."""
     consolidate_look_len_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     """Most new episodes that are in memory at a time."""
+    consolidate_batch_len_max: Annotated[int, Meta(ge=1, le=100)] = 50
+    """Most concepts that are put on the log in one atomic batch."""
     recalls_every_s: Positive = 5.0
     """How often what searches have recalled is written down."""
 

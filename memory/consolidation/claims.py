@@ -29,8 +29,8 @@ CLAIMS_MAX: Final = 32
 TEXTS_KEPT_MAX: Final = 2_048
 """Texts whose claims are remembered: each is asked for several times in one look."""
 
-_HEDGES: Final = """if whether unless might may maybe perhaps could would should probably possibly likely seems seem think thinks guess believe hope
-wish suggest suggests propose consider try was were had before until when quizas acaso si"""
+_HEDGES: Final = """if whether unless might may maybe perhaps could would should probably possibly likely seems seem think thinks
+guess believe hope wish suggest suggests propose consider try was were had before until when quizas acaso si"""
 HEDGES: Final = frozenset(_HEDGES.split())
 """A sentence with one of these does not say what is. `was` tells of a moment, and moments do not contradict each other."""
 NEGATORS: Final = frozenset(("not", "no", "never", "cannot", "without", "neither", "nor", "none", "nunca", "jamas"))
@@ -166,7 +166,7 @@ def _proper(rest: str) -> tuple[str, str, str] | None:
 
 def _more(rest: str) -> str:
     """What else the sentence says; a claim with another condition is about something else."""
-    return " ".join(sorted(t for t in terms(rest) if t not in WANING))
+    return " ".join(sorted(terms(" ".join(word for word in re.findall(r"[^\W_]+", fold(rest)) if word not in WANING))))
 
 
 def _denial(words: list[str]) -> tuple[str, str] | None:

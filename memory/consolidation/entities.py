@@ -15,7 +15,7 @@ QUOTED: Final = re.compile(r"`([^`\n]{2,80})`|\"([^\"\n]{2,60})\"|“([^”\n]{2
 ERROR: Final = re.compile(r"\b(?:[A-Z][A-Za-z]+)?(?:Error|Exception|Fault|Timeout|Failure)\b")
 IDENTIFIER: Final = re.compile(
     r"(?<![\w/.-])(?:"
-    r"[A-Za-z]+(?:[_-][A-Za-z0-9]+)*[_-]?\d[\w.-]*[\w]"  # db-2, v1.2, E1234, host_03
+    r"[A-Za-z]+(?:[_-][A-Za-z0-9]+)*[_-]?\d(?:[\w.-]*\w)?"  # db-2, v1.2, E1234, host_03
     r"|[A-Za-z]\w*(?:_\w+)+"  # pool_size
     r"|[a-z]\w*(?:\.[a-z_]\w*)+(?:\(\))?"  # module.function, memory.search
     r"|[a-z]+[A-Z]\w+|[A-Z][a-z0-9]+[A-Z]\w*"  # camelCase, JetStream

@@ -57,25 +57,28 @@ class Reading:
         """The concepts that share the most terms with any of these sources, with a few of their sources."""
         pairs = [(i, term) for i, profile in enumerate(found_by) for term in profile.key_terms]
         rows = await self._run(STANDING, [i for i, _ in pairs], [term for _, term in pairs], STANDINGS_MAX)
-        concepts = await self._run(CONCEPTS, [row["id"] for row in rows])
-        wanted = {row["id"]: quoted_first(row, COMPARED_SOURCES_MAX) for row in concepts}
-        found = {s.id: s for s in await self._sources({ident for ids in wanted.values() for ident in ids})}
+        return await self._standings([row["id"] for row in rows], COMPARED_SOURCES_MAX)
+
+    async def whole(self, gatherings: Sequence[Gathering]) -> list[Gathering]:
+        """These with as many sources of their standing concepts as the next version is written from."""
+        joined = [g.standing.id for g in gatherings if g.standing]
+        standings = {s.id: s for s in await self._standings(joined, TOLD_SOURCES_MAX)}
+        return [msgspec.structs.replace(g, standing=standings[g.standing.id]) if g.standing else g for g in gatherings]
+
+    async def _standings(self, ids: Sequence[str], sources_max: int) -> list[Standing]:
+        """These concepts, each with up to so many of its sources."""
+        concepts = await self._run(CONCEPTS, ids) if ids else []
+        wanted = {row["id"]: quoted_first(row, sources_max) for row in concepts}
+        found = {s.id: s for s in await self._sources({ident for some in wanted.values() for ident in some})}
         return [standing(row, [found[ident] for ident in wanted[row["id"]] if ident in found]) for row in concepts]
 
-    async def whole(self, gathering: Gathering) -> Gathering:
-        """The gathering with as many sources of its standing concept as its next version is written from."""
-        if gathering.standing is None:
-            return gathering
-        (row,) = await self._run(CONCEPTS, [gathering.standing.id])
-        sources = await self._sources(quoted_first(row, TOLD_SOURCES_MAX))
-        return msgspec.structs.replace(gathering, standing=standing(row, sources))
-
     async def _sources(self, ids: Iterable[str]) -> list[Source]:
-        rows = await self._run(BY_ID, sorted(ids), SOURCE_LEN_MAX)
+        asked = sorted(ids)
+        rows = await self._run(BY_ID, asked, SOURCE_LEN_MAX) if asked else []
         return await self._with_vectors([source(row, is_new=False) for row in rows])
 
     async def _with_vectors(self, sources: Sequence[Source]) -> list[Source]:
-        rows = await self._run(VECTORS, [s.id for s in sources])
+        rows = await self._run(VECTORS, [s.id for s in sources]) if sources else []
         vectors = {row["episode_id"]: unit(row["embedding"].to_numpy()) for row in rows}
         return [msgspec.structs.replace(s, vector=vectors.get(s.id)) for s in sources]
 

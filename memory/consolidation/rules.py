@@ -13,11 +13,11 @@ import msgspec
 from memory.consolidation.candidates import blocking_keys
 from memory.consolidation.confidence import confidence
 from memory.consolidation.conflicts import conflicts
+from memory.consolidation.extract import contradictions, name
 from memory.consolidation.grouping import Group, groups
 from memory.consolidation.knowledge import knowledge_type
 from memory.consolidation.likeness import Profile, enough, likeness, profiles
 from memory.consolidation.source import Gathering, Plan, Source, Standing
-from memory.consolidation.summary import contradictions, name
 from schemas.concepts import ConceptFormed, Statement
 from schemas.words import LIST_LEN_MAX
 

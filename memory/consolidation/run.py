@@ -3,7 +3,7 @@
     lock            an advisory lock of PostgreSQL; whoever holds it is the one that consolidates
     catch up        what was formed before stands in PostgreSQL too, so that nothing is formed from it again
     look            some sources that wait, those alone that are like them, the concepts that share their terms; then `rules.plan`
-    form            one entry of the log for each concept; its id and the entry's are derived from the sources
+    form            one entry of the log for each concept, some in one atomic batch; its id and the entry's are derived from the sources
     note            who is alone is not looked at again until something like it comes
 
 A run that is killed has formed what stands in the log, and the next one goes on with the rest: there is no other state. The
@@ -13,7 +13,7 @@ projection, not the run, sets `consolidated`; so what waits is what no entry of 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from bus import subjects
-from bus.connection import Bus
+from bus.connection import Bus, Outgoing
 from bus.errors import Unavailable
 from bus.ids import derived, uuid7
 from bus.log import last_seq
@@ -54,7 +54,7 @@ LOOK_S: Final = 0.05
 """How often either is looked at, in seconds."""
 RUNS_KEPT_MAX: Final = 1_000
 """Most runs that are remembered."""
-WORTH_WAITING_S: Final = 1.0
+MORE_TO_DO_S: Final = 1.0
 """Pause of the schedule after a run that left something to do, in seconds."""
 
 
@@ -106,11 +106,13 @@ class Consolidation:
 
     async def run(self) -> None:
         """Consolidate whenever enough waits, for ever."""
+        pause_s = self._settings.consolidate_every_s
         while True:
-            await asyncio.sleep(self._settings.consolidate_every_s)
+            await asyncio.sleep(pause_s)
+            pause_s = self._settings.consolidate_every_s
             try:
-                while not await self._scheduled():
-                    await asyncio.sleep(WORTH_WAITING_S)
+                if not await self._scheduled():
+                    pause_s = MORE_TO_DO_S
             except Unavailable as e:
                 log.info("the consolidation waits for its next turn: %s", e)
 
@@ -158,18 +160,25 @@ class Consolidation:
         return True
 
     async def _form(self, reading: Reading, plan: Plan, tally: Tally) -> None:
-        """Put each concept on the log, and wait until PostgreSQL holds them all."""
+        """Put the concepts on the log, some at a time, and wait until PostgreSQL holds them all."""
         events = []
-        for planned in plan.gatherings:
-            gathering = await reading.whole(planned)
-            body = await self._written(gathering, tally.run)
-            concept_id = concept_id_of(gathering)
-            stored = await self._bus.publish(subjects.CONCEPT, body, msg_id=event_id_of(concept_id, gathering), concept=concept_id)
-            tally.add(concept_id, gathering, body)
-            events.append(stored.event_id)
+        some = self._settings.consolidate_batch_len_max
+        for start in range(0, len(plan.gatherings), some):
+            events += await self._formed(await reading.whole(plan.gatherings[start : start + some]), tally)
         for event in events:
             if not (await self._arrivals.wait(Await(id=event, timeout_s=CATCH_UP_S))).persisted:
                 raise Unavailable("what was formed stands in the log, and PostgreSQL is behind it: ask again")
+
+    async def _formed(self, gatherings: Sequence[Gathering], tally: Tally) -> list[str]:
+        """Put these on the log, all or none; the ids of their entries."""
+        batch = []
+        for gathering in gatherings:
+            ident, body = concept_id_of(gathering), await self._written(gathering, tally.run)
+            batch.append(Outgoing(row=subjects.CONCEPT, body=body, tokens={"concept": ident}, msg_id=event_id_of(ident, gathering)))
+        stored = await self._bus.publish_batch(batch)
+        for gathering, out in zip(gatherings, batch, strict=True):
+            tally.add(out.tokens["concept"], gathering, out.body)
+        return [one.event_id for one in stored]
 
     async def _written(self, gathering: Gathering, run: str) -> ConceptFormed:
         judgement = await asyncio.to_thread(rules.judge, gathering)

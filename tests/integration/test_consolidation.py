@@ -257,7 +257,8 @@ class TestRuns:
         self, bus: Bus, settings: MemorySettings, done: int
     ) -> None:
         ids = await said(bus, [*DEPLOYS, *QUEUES, *BACKUPS])
-        async with consolidation(bus, settings, summariser=Dying(done)) as killed:
+        one_by_one = msgspec.structs.replace(settings, consolidate_batch_len_max=1)
+        async with consolidation(bus, one_by_one, summariser=Dying(done)) as killed:
             with pytest.raises(asyncio.CancelledError):
                 await killed.consolidate(ConsolidateRequest())
         assert len(await formed(bus)) == done
@@ -313,7 +314,7 @@ class TestRuns:
             def __getattr__(self, name: str) -> Any:
                 return getattr(bus, name)
 
-            async def publish(self, *args: Any, **kwargs: Any) -> Stored:
+            async def publish_batch(self, *args: Any, **kwargs: Any) -> list[Stored]:
                 raise Unavailable("NATS is away")
 
         async with consolidation(Deaf(), settings) as failing:  # type: ignore[arg-type] - a Bus that publishes nothing
