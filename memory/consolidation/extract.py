@@ -13,11 +13,12 @@ from typing import Final
 
 import msgspec
 
+from memory.consolidation.claims import WANING
 from memory.consolidation.entities import entities
 from memory.consolidation.sentences import sentences
 from memory.consolidation.source import Source
 from schemas.concepts import Statement
-from schemas.terms import STOP_WORDS, fold, stem, terms
+from schemas.terms import STOP_WORDS, fold, terms
 
 EXTRACT_SENTENCES_MAX: Final = 6
 """Most sentences of an extract."""
@@ -131,6 +132,6 @@ def name(sources: Sequence[Source]) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a sentence as they stand there, without marks around them and without stop words."""
+    """The words of a sentence as they stand there, without marks around them and without what says nothing of the subject."""
     words = (word.strip("\"'`“”().,;:!?[]{}<>") for word in text.split())
-    return [word for word in words if word and fold(word) not in STOP_WORDS and stem(fold(word))]
+    return [word for word in words if word and fold(word) not in STOP_WORDS | WANING]
