@@ -42,6 +42,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
     run: str | None
     source_episodes: str
+    consolidated: str
     contradicts: str
     statements: str
     key_terms: str
@@ -98,6 +99,7 @@ def _version(row: EpisodeRow, body: dict[str, Any]) -> Version:
         origin=body["origin"],
         run=body["run"],
         source_episodes=_json(body["source_episodes"]),
+        consolidated=_json(body["consolidated"]),
         contradicts=_json(body["contradicts"]),
         statements=_json(body["statements"]),
         key_terms=_json(key_terms(f"{body['concept']}\n{body['content']}", CONCEPT_TERMS_MAX)),

@@ -27,6 +27,8 @@ ALONE_MAX: Final = 1_000
 """Most sources looked at before that are looked at again beside new ones."""
 ALONE_TERMS_MAX: Final = 4
 """Most terms of a new source by which those are found."""
+STANDING_TERMS_MAX: Final = 5
+"""Most terms of a new source by which standing concepts are found."""
 STANDINGS_MAX: Final = 500
 """Most standing concepts that are loaded for one look."""
 COMPARED_SOURCES_MAX: Final = 8
@@ -55,7 +57,7 @@ class Reading:
 
     async def standings(self, found_by: Sequence[Profile]) -> list[Standing]:
         """The concepts that share the most terms with any of these sources, with a few of their sources."""
-        pairs = [(i, term) for i, profile in enumerate(found_by) for term in profile.key_terms]
+        pairs = [(i, term) for i, profile in enumerate(found_by) for term in profile.key_terms[:STANDING_TERMS_MAX]]
         rows = await self._run(STANDING, [i for i, _ in pairs], [term for _, term in pairs], STANDINGS_MAX)
         return await self._standings([row["id"] for row in rows], COMPARED_SOURCES_MAX)
 
@@ -64,6 +66,11 @@ class Reading:
         joined = [g.standing.id for g in gatherings if g.standing]
         standings = {s.id: s for s in await self._standings(joined, TOLD_SOURCES_MAX)}
         return [msgspec.structs.replace(g, standing=standings[g.standing.id]) if g.standing else g for g in gatherings]
+
+    async def standing(self, concept_id: str) -> Standing | None:
+        """One concept with as many of its sources as a version is written from; None where there is no such concept."""
+        found = await self._standings([concept_id], TOLD_SOURCES_MAX)
+        return found[0] if found else None
 
     async def _standings(self, ids: Sequence[str], sources_max: int) -> list[Standing]:
         """These concepts, each with up to so many of its sources."""

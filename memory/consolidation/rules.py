@@ -4,7 +4,7 @@ Pure: the same sources, in whatever order, give the same plan and the same conce
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -98,6 +98,31 @@ def _joined(standing: Standing, members: Sequence[Profile]) -> Gathering:
 
 def _first(gathering: Gathering) -> tuple[object, ...]:
     return min(source.order for source in gathering.sources)
+
+
+def told_again(standing: Standing, erased: Collection[str]) -> ConceptFormed | None:
+    """A concept as somebody told it, without sources that must not be known any more; None where consolidation formed it.
+
+    The sources that have joined it since wait for the next run.
+    """
+    if standing.told is None or standing.told_confidence is None:
+        return None
+    return ConceptFormed(
+        concept=standing.concept,
+        content=standing.told,
+        knowledge_type=standing.knowledge_type,
+        confidence_score=standing.told_confidence,
+        source_episodes=[ident for ident in standing.source_ids if ident not in erased],
+    )
+
+
+def without(standing: Standing, erased: Collection[str]) -> Gathering | None:
+    """What is left of a concept that consolidation formed, as if some of its sources had never been; None where it is too little.
+
+    What is left beyond the sources at hand waits for the next run.
+    """
+    left = tuple(s for s in standing.sources if s.id not in erased)
+    return Gathering(sources=left) if len(left) >= GROUP_LEN_MIN else None
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ projection, not the run, sets `consolidated`; so what waits is what no entry of 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -59,10 +59,13 @@ MORE_TO_DO_S: Final = 1.0
 
 
 class Tally:
-    """What a run has done so far."""
+    """What a run has done so far. `forgotten_seq`: the last forgetting in the log when it began; ids are derived from it, since those
+    of what was forgotten may not be used again.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, forgotten_seq: int) -> None:
         self.run = uuid7()
+        self.forgotten_seq = forgotten_seq
         self.started = datetime.now(UTC)
         self.examined = 0
         self.formed = 0
@@ -80,6 +83,7 @@ class Tally:
         self.concepts[concept_id] = None
 
     def report(self, took_s: float, *, complete: bool) -> ConsolidationReport:
+        """What its caller is told."""
         return ConsolidationReport(
             run=self.run,
             examined=self.examined,
@@ -132,8 +136,9 @@ class Consolidation:
             return await self._consolidated(connection, asked)
 
     async def _consolidated(self, connection: Connection, asked: ConsolidateRequest) -> ConsolidationReport:
-        start, tally = time.monotonic(), Tally()
+        start = time.monotonic()
         await self._caught_up()
+        tally = Tally(await last_seq(self._bus, subjects.FORGOTTEN.wildcard))
         s = self._settings
         while tally.examined < s.consolidate_len_max and time.monotonic() - start < s.consolidate_s_max:
             if not await self._look(connection, asked, tally):
@@ -173,18 +178,13 @@ class Consolidation:
         """Put these on the log, all or none; the ids of their entries."""
         batch = []
         for gathering in gatherings:
-            ident, body = concept_id_of(gathering), await self._written(gathering, tally.run)
-            batch.append(Outgoing(row=subjects.CONCEPT, body=body, tokens={"concept": ident}, msg_id=event_id_of(ident, gathering)))
+            ident, event = ids_of(gathering, tally.forgotten_seq)
+            body = await written(gathering, self._summariser, tally.run)
+            batch.append(Outgoing(row=subjects.CONCEPT, body=body, tokens={"concept": ident}, msg_id=event))
         stored = await self._bus.publish_batch(batch)
         for gathering, out in zip(gatherings, batch, strict=True):
             tally.add(out.tokens["concept"], gathering, out.body)
         return [one.event_id for one in stored]
-
-    async def _written(self, gathering: Gathering, run: str) -> ConceptFormed:
-        judgement = await asyncio.to_thread(rules.judge, gathering)
-        told = gathering.standing.told if gathering.standing else None
-        summary = await self._summariser.summarise(gathering.known, told)
-        return await asyncio.to_thread(rules.concept, gathering, judgement, summary, run)
 
     async def _note(self, connection: Connection, alone: Mapping[str, tuple[str, ...]]) -> None:
         if alone:
@@ -224,13 +224,30 @@ class Consolidation:
                     await self._database.run(connection, UNLOCK)
 
 
-def concept_id_of(gathering: Gathering) -> str:
-    """The concept's id: derived from the sources that form it, so that a second try is the same concept."""
-    if gathering.standing is not None:
-        return gathering.standing.id
-    return derived("concept", *sorted(gathering.source_ids))
+async def remade(database: Database, concept_id: str, erased: Collection[str], summariser: Summariser) -> ConceptFormed | None:
+    """The entry for a concept some of whose sources are to be erased: made of the others. None where too little is left of it.
+
+    For who forgets: the versions before must be deleted, and what they consolidated waits again unless this entry follows.
+    """
+    async with database.connection() as connection:
+        standing = await Reading(database, connection).standing(concept_id)
+    if standing is None:
+        return None
+    if (told := rules.told_again(standing, erased)) is not None:
+        return told
+    gathering = rules.without(standing, erased)
+    return await written(gathering, summariser, uuid7()) if gathering else None
 
 
-def event_id_of(concept_id: str, gathering: Gathering) -> str:
-    """The id of the entry: of this concept with these sources there is one."""
-    return derived("concept formed", concept_id, *sorted(gathering.source_ids))
+async def written(gathering: Gathering, summariser: Summariser, run: str) -> ConceptFormed:
+    """The entry that forms a concept of these sources."""
+    judgement = await asyncio.to_thread(rules.judge, gathering)
+    summary = await summariser.summarise(gathering.known, gathering.standing.told if gathering.standing else None)
+    return await asyncio.to_thread(rules.concept, gathering, judgement, summary, run)
+
+
+def ids_of(gathering: Gathering, forgotten_seq: int) -> tuple[str, str]:
+    """The ids of the concept and of the entry that forms this version: derived from the sources, so that a second try is the same."""
+    sources = sorted(gathering.source_ids)
+    ident = gathering.standing.id if gathering.standing else derived("concept", forgotten_seq, *sources)
+    return ident, derived("concept formed", ident, forgotten_seq, *sources)

@@ -149,3 +149,35 @@ async def waiting(database: Database) -> list[str]:
     async with database.connection() as connection:
         sql = "SELECT e.episode_id FROM memory_system.unconsolidated AS q JOIN memory_system.episodes AS e USING (id) ORDER BY q.id"
         return [row["episode_id"] for row in await connection.fetch(sql)]
+
+
+class TestDeleting:
+    async def test_without_its_versions_a_concept_is_gone_and_what_it_held_waits_again(
+        self, database: Database, make_row: MakeRow, make_concept: MakeRow, remember: Remember
+    ) -> None:
+        rows = [make_row(1), make_row(2), make_concept(3, A, consolidated=["event-1"]), make_concept(4, A, consolidated=["event-2"])]
+        await remember(rows)
+        assert await waiting(database) == []
+        async with database.connection() as connection:
+            await connection.execute("DELETE FROM memory_system.concept_versions WHERE log_position < 10")
+        assert await waiting(database) == ["event-1", "event-2"]
+        with pytest.raises(Refused):
+            await get_concept(database, ConceptById(id=A))
+        assert (await list_concepts(database, ConceptFilter())).concepts == []
+
+    @pytest.mark.parametrize("steps", [(0, 1), (1, 0)])
+    async def test_when_the_last_version_is_taken_back_the_one_before_stands_again(
+        self, database: Database, make_row: MakeRow, make_concept: MakeRow, remember: Remember, steps: tuple[int, int]
+    ) -> None:
+        await remember([make_row(1), make_row(2), make_concept(3, A, content="old", consolidated=["event-1"])])
+        before = await tables(database)
+        await remember([make_concept(4, A, content="new", consolidated=["event-2"])])
+        back = (
+            "DELETE FROM memory_system.concept_versions WHERE log_position >= 4",
+            "UPDATE memory_system.concept_versions SET ended_seq = NULL, ended_at = NULL WHERE ended_seq >= 4",
+        )
+        async with database.connection() as connection:
+            for step in steps:
+                await connection.execute(back[step])
+        after = await tables(database)
+        assert {table: after[table] for table in TABLES} == {table: before[table] for table in TABLES}

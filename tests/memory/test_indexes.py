@@ -46,9 +46,9 @@ SELECT gen_random_uuid(), 'concept' || n, 'word' || n % 1000, 'type-' || n % 100
     '2026-01-01Z', ARRAY['word' || n % 1000]
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.concept_versions (
-    id, version, concept, content, knowledge_type, confidence_score, source_episodes, origin, contradicts, statements, key_terms, created_at,
-    updated_at, log_position)
-SELECT id, version, concept, content, knowledge_type, confidence_score, source_episodes, origin, contradicts, statements, key_terms, created_at,
+    id, version, concept, content, knowledge_type, confidence_score, source_episodes, consolidated, origin, contradicts, statements, key_terms,
+    created_at, updated_at, log_position)
+SELECT id, version, concept, content, knowledge_type, confidence_score, source_episodes, '{{}}', origin, contradicts, statements, key_terms, created_at,
     updated_at, log_position
 FROM memory_system.semantic_memory;
 INSERT INTO memory_system.unconsolidated (id, examined, key_terms) SELECT id, id > 50, ARRAY['word' || id % 1000] FROM memory_system.episodes;

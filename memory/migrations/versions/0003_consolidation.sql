@@ -26,6 +26,7 @@ CREATE TABLE memory_system.concept_versions (
     knowledge_type varchar(100) NOT NULL,
     confidence_score double precision NOT NULL CHECK (confidence_score BETWEEN 0 AND 1),
     source_episodes text[] NOT NULL,
+    consolidated text[] NOT NULL, -- the episodes that wait no more because of this version
     origin text NOT NULL,
     run text,
     contradicts text[] NOT NULL,
@@ -40,11 +41,11 @@ CREATE TABLE memory_system.concept_versions (
 );
 
 INSERT INTO memory_system.concept_versions (
-    id, version, event_id, concept, content, knowledge_type, confidence_score, source_episodes, origin, run, contradicts, statements,
+    id, version, event_id, concept, content, knowledge_type, confidence_score, source_episodes, consolidated, origin, run, contradicts, statements,
     key_terms, created_at, updated_at, log_position
 )
 SELECT
-    id, version, event_id, concept, content, knowledge_type, confidence_score, source_episodes, origin, run, contradicts, statements,
+    id, version, event_id, concept, content, knowledge_type, confidence_score, source_episodes, '{}', origin, run, contradicts, statements,
     key_terms, created_at, updated_at, log_position
 FROM memory_system.semantic_memory;
 
@@ -61,6 +62,53 @@ CREATE INDEX unconsolidated_by_term ON memory_system.unconsolidated USING gin (k
 INSERT INTO memory_system.unconsolidated (id)
 SELECT id FROM memory_system.episodes
 WHERE content <> '' AND NOT consolidated AND (kind = 'lesson' OR subject LIKE 'memory.episode.%');
+
+-- semantic_memory follows concept_versions, whoever writes there: it holds of each concept the version that has not ended. And what a
+-- deleted version had consolidated waits again, for no concept holds it any more.
+CREATE FUNCTION memory_system.follow_concept_versions() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM memory_system.semantic_memory WHERE id = OLD.id AND version = OLD.version;
+        WITH freed AS (
+            UPDATE memory_system.episodes SET consolidated = false
+            WHERE episode_id = ANY(OLD.consolidated) AND consolidated
+            RETURNING id
+        )
+        INSERT INTO memory_system.unconsolidated (id) SELECT id FROM freed ON CONFLICT (id) DO NOTHING;
+    ELSIF NEW.ended_seq IS NULL THEN
+        INSERT INTO memory_system.semantic_memory (
+            id, version, event_id, concept, content, knowledge_type, confidence_score, source_episodes, origin, run, contradicts, statements,
+            key_terms, created_at, updated_at, log_position
+        )
+        VALUES (
+            NEW.id, NEW.version, NEW.event_id, NEW.concept, NEW.content, NEW.knowledge_type, NEW.confidence_score, NEW.source_episodes,
+            NEW.origin, NEW.run, NEW.contradicts, NEW.statements, NEW.key_terms, NEW.created_at, NEW.updated_at, NEW.log_position
+        )
+        ON CONFLICT (id) DO UPDATE SET
+            version = excluded.version,
+            event_id = excluded.event_id,
+            concept = excluded.concept,
+            content = excluded.content,
+            embedding = NULL,
+            knowledge_type = excluded.knowledge_type,
+            confidence_score = excluded.confidence_score,
+            source_episodes = excluded.source_episodes,
+            origin = excluded.origin,
+            run = excluded.run,
+            contradicts = excluded.contradicts,
+            statements = excluded.statements,
+            key_terms = excluded.key_terms,
+            created_at = excluded.created_at,
+            updated_at = excluded.updated_at,
+            log_position = excluded.log_position;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER concept_versions_followed AFTER INSERT OR UPDATE OR DELETE ON memory_system.concept_versions
+FOR EACH ROW EXECUTE FUNCTION memory_system.follow_concept_versions();
 
 -- How often an episode was among the first answers to a search. No part of what is made again from the log.
 CREATE TABLE memory_system.recalls (
