@@ -6,7 +6,7 @@ met AS (
     SELECT t.term, c.id
     FROM (SELECT DISTINCT term FROM asked) AS t
     CROSS JOIN LATERAL (
-        SELECT id FROM memory_system.semantic_memory WHERE key_terms @> ARRAY[t.term] ORDER BY id LIMIT 200
+        SELECT id FROM memory_system.semantic_memory WHERE key_terms @> ARRAY[t.term] ORDER BY updated_at DESC, id LIMIT 200
     ) AS c
 ),
 shared AS (
