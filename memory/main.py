@@ -14,10 +14,13 @@ from memory.arrivals import Arrivals
 from memory.cache import Cache
 from memory.concept_versions import Concepts
 from memory.consolidation.run import Consolidation
+from memory.continuity import Continuations
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, load
 from memory.fold import Fold, Projection
+from memory.graph import EdgeProjection
+from memory.open_tasks import TaskProjection
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
@@ -97,7 +100,8 @@ async def _serve(
     search = Search(database, cache, embedding, space, settings)
     recalls = Recalls(database, settings)
     consolidation = Consolidation(bus, database, arrivals, settings)
-    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), recalls, consolidation)
+    continuations = Continuations(database, working, settings)
+    questions = Questions(bus, database, search, working, arrivals, continuations, Stats(database, cache), recalls, consolidation)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
@@ -116,7 +120,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database), Concepts(database)]
+    return [Passages(database), Concepts(database), EdgeProjection(database), TaskProjection(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

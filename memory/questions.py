@@ -10,13 +10,16 @@ from bus.service import Service
 from memory.arrivals import Arrivals
 from memory.concepts import get_concept, list_concepts, tell_concept
 from memory.consolidation.run import Consolidation
+from memory.continuity import Continuations
 from memory.database import RAISED, Database, refused_reason
 from memory.episodes import get_episodes, recent_episodes
+from memory.graph import graph_around
 from memory.recalls import Recalls
 from memory.search import Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
 from schemas.concepts import ConceptById, ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
+from schemas.graph import GraphRequest, GraphView
 from schemas.memory import (
     ById,
     Changed,
@@ -46,6 +49,7 @@ class Questions:
         search: Search,
         working: WorkingMemory,
         arrivals: Arrivals,
+        continuations: Continuations,
         stats: Stats,
         recalls: Recalls,
         consolidation: Consolidation,
@@ -55,6 +59,7 @@ class Questions:
         self._search = search
         self._working = working
         self._arrivals = arrivals
+        self._continuations = continuations
         self._stats = stats
         self._recalls = recalls
         self._consolidation = consolidation
@@ -81,6 +86,8 @@ class Questions:
             subjects.MEMORY_SEMANTIC_GET: self.get_semantic,
             subjects.MEMORY_SEMANTIC_LIST: self.list_semantic,
             subjects.MEMORY_CONSOLIDATE: self._consolidation.consolidate,
+            subjects.MEMORY_GRAPH: self.graph,
+            subjects.MEMORY_CONTINUITY: self._continuations.tell,
         }
 
     async def search(self, asked: SearchRequest) -> SearchResults:
@@ -116,6 +123,9 @@ class Questions:
 
     async def list_semantic(self, asked: ConceptFilter) -> ConceptPage:
         return await list_concepts(self._database, asked)
+
+    async def graph(self, asked: GraphRequest) -> GraphView:
+        return await graph_around(self._database, asked)
 
     async def _changed(self, key: str, agent: str) -> None:
         try:

@@ -23,6 +23,8 @@ CHECKS: Final = {
     "episodic_memory": statement("check_episodic"),
     "semantic_memory": statement("check_semantic"),
     "consolidation_engine": statement("check_consolidation"),
+    "continuity_manager": statement("check_continuity"),
+    "integrated_graph_memory": statement("check_graph"),
 }
 """The part and the statement that only works where the part does."""
 
