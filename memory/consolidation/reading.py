@@ -62,10 +62,13 @@ class Reading:
         return await self._standings([row["id"] for row in rows], COMPARED_SOURCES_MAX)
 
     async def whole(self, gatherings: Sequence[Gathering]) -> list[Gathering]:
-        """These with as many sources of their standing concepts as the next version is written from."""
+        """These with as many sources of their standing concepts as the next version is written from; without those whose concept
+        has been forgotten meanwhile.
+        """
         joined = [g.standing.id for g in gatherings if g.standing]
         standings = {s.id: s for s in await self._standings(joined, TOLD_SOURCES_MAX)}
-        return [msgspec.structs.replace(g, standing=standings[g.standing.id]) if g.standing else g for g in gatherings]
+        there = [g for g in gatherings if g.standing is None or g.standing.id in standings]
+        return [msgspec.structs.replace(g, standing=standings[g.standing.id]) if g.standing else g for g in there]
 
     async def standing(self, concept_id: str) -> Standing | None:
         """One concept with as many of its sources as a version is written from; None where there is no such concept."""
