@@ -12,6 +12,8 @@ from bus.settings import BusSettings
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.cache import Cache
+from memory.concept_versions import Concepts
+from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
@@ -22,6 +24,7 @@ from memory.open_tasks import TaskProjection
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
+from memory.recalls import Recalls
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import claim_space, clear_away
@@ -95,15 +98,19 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
+    recalls = Recalls(database, settings)
+    consolidation = Consolidation(bus, database, arrivals, settings)
     continuations = Continuations(database, working, settings)
     stats = Stats(database, cache, embedding)
-    questions = Questions(bus, database, search, working, arrivals, continuations, stats, embedder)
+    questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(persister.run(), name="persister")
             tasks.create_task(cache.keep_trying(), name="cache")
+            tasks.create_task(recalls.run(), name="recalls")
+            tasks.create_task(consolidation.run(), name="consolidation")
             tasks.create_task(sweep(working, settings), name="sweeper")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
@@ -117,7 +124,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database), EdgeProjection(database), TaskProjection(database)]
+    return [Passages(database), Concepts(database), EdgeProjection(database), TaskProjection(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

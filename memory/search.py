@@ -111,7 +111,9 @@ class Search:
             following = msgspec.structs.replace(following, pin=pin)
         if following is not None and not rest:
             return await self._found(asked, following, state)
-        hits = await shown(self._database, [hit.fused() for hit in rest[: asked.limit]])
+        *_, as_of_time, as_of_seq = filters_of(asked, page.pin)
+        as_of = as_of_seq if as_of_time is None else as_of_time
+        hits = await shown(self._database, [hit.fused() for hit in rest[: asked.limit]], as_of)
         return Kept(hits, write_page(following) if following is not None else None)
 
     async def _ranking(self, asked: SearchRequest, page: Page) -> tuple[Page, list[Evidence], bool]:

@@ -22,6 +22,7 @@ from memory.positions import PERSISTER, advance
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space, claim_space
+from schemas.concepts import ConceptFormed
 from schemas.entry import Entry
 from schemas.memory import Action
 from tests.memory.word_model import WordModel
@@ -94,6 +95,25 @@ def make_row() -> MakeRow:
             name=subjects.EPISODE.name,
             tokens={"agent": agent},
             body=Action(**fields),
+        )
+        return episode_row(entry)
+
+    return make
+
+
+@pytest.fixture
+def make_concept() -> MakeRow:
+    """The row of an entry that forms a concept at place `seq` of the log."""
+
+    def make(seq: int, concept_id: str, concept: str = "concept", content: str = "content", **fields: Any) -> EpisodeRow:
+        entry = Entry(
+            seq=seq,
+            time=START + timedelta(seconds=seq),
+            event_id=f"formed-{seq}",
+            subject=subjects.CONCEPT.subject(concept=concept_id),
+            name=subjects.CONCEPT.name,
+            tokens={"concept": concept_id},
+            body=ConceptFormed(concept=concept, content=content, **fields),
         )
         return episode_row(entry)
 
