@@ -12,6 +12,8 @@ from bus.settings import BusSettings
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.cache import Cache
+from memory.concept_versions import Concepts
+from memory.consolidation.run import Consolidation
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, load
@@ -19,6 +21,7 @@ from memory.fold import Fold, Projection
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
+from memory.recalls import Recalls
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import claim_space
@@ -92,13 +95,17 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
-    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder)
+    recalls = Recalls(database, settings)
+    consolidation = Consolidation(bus, database, arrivals, settings)
+    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), recalls, consolidation)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(persister.run(), name="persister")
             tasks.create_task(cache.keep_trying(), name="cache")
+            tasks.create_task(recalls.run(), name="recalls")
+            tasks.create_task(consolidation.run(), name="consolidation")
             tasks.create_task(sweep(working, settings), name="sweeper")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
@@ -109,7 +116,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database)]
+    return [Passages(database), Concepts(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

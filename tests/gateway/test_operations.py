@@ -13,7 +13,7 @@ from schemas.memory import MemoryStats, PartHealth, QueryTimes
 from schemas.tasks import AssignedTask, Assignment, TaskPage
 from tests.gateway.conftest import Door
 
-PARTS = ("postgresql", "pgvector", "redis", "working_memory", "episodic_memory", "semantic_memory")
+PARTS = ("postgresql", "pgvector", "redis", "working_memory", "episodic_memory", "semantic_memory", "consolidation_engine")
 HEALTHY = PartHealth(status="healthy", latency_ms=1.0)
 STATS = MemoryStats(
     episodes=5, concepts=1, lessons=2, working=0, persisted_seq=9, unembedded=0, db_connections=4, rss_bytes=1000,
@@ -49,7 +49,7 @@ class TestHealth:
             "working_memory", "episodic_memory", "semantic_memory", "consolidation_engine", "continuity_manager",
             "integrated_graph_memory", "neural_mesh",
         }  # fmt: skip
-        assert told["components"]["memory_components"]["consolidation_engine"]["status"] == "disabled"
+        assert told["components"]["memory_components"]["continuity_manager"]["status"] == "disabled"
         assert all({"status", "latency_ms", "detail"} <= c.keys() for c in told["components"]["agents"].values())
 
     @pytest.mark.parametrize(("answers", "status", "overall"), [
