@@ -5,14 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from bus import subjects
 from bus.errors import Unavailable
 from memory.cache import Cache
 from memory.database import Database
+from memory.episode_row import episode_row
 from memory.holdings import SOURCES_MAX, holdings
 from memory.settings import MemorySettings
 from memory.stats import Stats
 from memory.working import WorkingMemory
 from schemas.memory import Holdings, StatsRequest, WorkingPut
+from schemas.tasks import Submission
 from tests.memory.conftest import MakeRow, Remember
 
 
@@ -34,10 +37,16 @@ class TestHoldings:
     async def test_only_what_was_told_in_words_can_become_a_concept(
         self, database: Database, make_row: MakeRow, remember: Remember
     ) -> None:
-        said, wordless, protocol = make_row(1), make_row(2, action_details={"n": 5}), make_row(3)
-        await remember([said, wordless, replace(protocol, subject="mesh.task.t1.submitted")])
+        submitted = replace(
+            make_row(3).entry,
+            subject=subjects.TASK_SUBMITTED.subject(task="t1"),
+            name=subjects.TASK_SUBMITTED.name,
+            tokens={"task": "t1"},
+            body=Submission(title="words too"),
+        )
+        await remember([make_row(1), make_row(2, action_details={"n": 5}), episode_row(submitted)])
         held = await holdings(database, None)
-        assert (held.episodes, held.told, held.unconsolidated, held.sources[0].unconsolidated) == (3, 1, 1, 1)
+        assert (held.episodes, held.told, held.unconsolidated) == (3, 1, 1)
 
     async def test_of_one_agent(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         await remember([make_row(1, agent="nexus"), make_row(2, agent="aria")])
