@@ -105,16 +105,6 @@ class TestDuplicates:
             episodes=4, told=3, unconsolidated=3, waiting=1, importance=[0] * 10, retained=[0] * 10, sources=[], working_expired=0,
             working_long_lived=0,
         )  # fmt: skip
-            episodes=4,
-            told=3,
-            unconsolidated=3,
-            waiting=1,
-            importance=[0] * 10,
-            retained=[0] * 10,
-            sources=[],
-            working_expired=0,
-            working_long_lived=0,
-        )
         rows = [episode(f"p{n}", subject="mesh.emotion.nexus") for n in range(2)]
         rows += [episode(f"e{n}", subject="memory.episode.nexus") for n in range(2)]
         found = held_of(stats, holdings, rows)
