@@ -1,7 +1,5 @@
 """What is held in detail: by whom, how important, how much of it unconsolidated. One pass over the episodes, so only where asked for."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
@@ -19,25 +17,20 @@ SOURCES_MAX: Final = 50
 
 async def holdings(database: Database, agent_id: str | None) -> Holdings:
     """The holdings of one agent, or of all. Raises `Unavailable`."""
-    records = await database.rows(BY_SOURCE, agent_id, SOURCES_MAX, datetime.now(UTC))
+    records = await database.rows(BY_SOURCE, agent_id, SOURCES_MAX)
     working = await database.row(WORKING, agent_id, WORKING_LONG_S)
     assert working is not None, "an aggregate has one row"
-    counted = [r for r in records if r["tenth"] is not None]
+    tenths = {r["tenth"]: r for r in records if r["tenth"] is not None}
     return Holdings(
-        episodes=sum(r["episodes"] for r in counted),
-        told=sum(r["told"] for r in counted),
-        unconsolidated=sum(r["unconsolidated"] for r in counted),
-        waiting=sum(r["waiting"] for r in counted),
-        importance=_by(counted, "tenth"),
-        retained=_by(counted, "left_tenth"),
+        episodes=sum(r["episodes"] for r in tenths.values()),
+        told=sum(r["told"] for r in tenths.values()),
+        unconsolidated=sum(r["unconsolidated"] for r in tenths.values()),
+        waiting=sum(r["waiting"] for r in tenths.values()),
+        importance=[tenths[n]["episodes"] if n in tenths else 0 for n in range(1, IMPORTANCE_TENTHS + 1)],
         sources=[_source(r) for r in records if r["tenth"] is None],
         working_expired=working["expired"],
         working_long_lived=working["long_lived"],
     )
-
-
-def _by(records: Sequence[asyncpg.Record], column: str) -> list[int]:
-    return [sum(r["episodes"] for r in records if r[column] == n) for n in range(1, IMPORTANCE_TENTHS + 1)]
 
 
 def _source(record: asyncpg.Record) -> SourceHeld:

@@ -73,8 +73,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What is held. Counts are of one agent where one was named; concepts, lessons, working, unembedded and bytes are always of all.
 
     `told` on purpose, in words, are the episodes that can become concepts, `unconsolidated` those of them that no concept holds, and
-    `waiting` those of these that the consolidation has not looked at; `importance` counts all by tenths, `retained` by what time has
-    left of it; `largest` are the agents with the most, `oldest` the same by how long ago they were last heard;
+    `waiting` those of these that the consolidation has not looked at; `importance` counts all by tenths; `largest` are the agents with the most, `oldest` the same by how long ago they were last heard;
     `looked_at` says among how many of the latest episodes duplicates were looked for.
     """
 
@@ -90,7 +89,6 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     unembedded: int
     storage_bytes: dict[str, int]
     importance: list[int]
-    retained: list[int]
     largest: list[SourceHeld]
     oldest: list[SourceHeld]
     duplicates: list[Duplicate]
@@ -242,7 +240,6 @@ def held_of(stats: MemoryStats, holdings: Holdings, episodes: Sequence[EpisodeVi
         unembedded=stats.unembedded,
         storage_bytes=stats.storage_bytes,
         importance=holdings.importance,
-        retained=holdings.retained,
         largest=holdings.sources,
         oldest=sorted(holdings.sources, key=lambda s: (s.newest, s.agent_id)),
         duplicates=duplicates(own),

@@ -1,10 +1,9 @@
--- Episodes and lessons by tenth of importance, by tenth of what is left of it, and by whose they are, the largest first; one pass.
+-- Episodes and lessons by tenth of importance (agent_id null), and by whose they are (tenth null), the largest first; one pass.
 -- What can become a concept: what was told on purpose, in words. It waits until it was looked at.
 WITH held AS (
     SELECT
         e.agent_id,
         least(width_bucket(e.importance_score, 0, 1, 10), 10) AS tenth,
-        least(width_bucket(memory_system.retained(e.importance_score, e.timestamp, r.recalls, r.last_at, $3), 0, 1, 10), 10) AS left_tenth,
         count(*) AS episodes,
         count(*) FILTER (WHERE e.content <> '' AND (e.kind = 'lesson' OR e.subject LIKE 'memory.episode.%')) AS told,
         count(q.id) AS unconsolidated,
@@ -13,15 +12,13 @@ WITH held AS (
         max(e.timestamp) AS newest
     FROM memory_system.episodes AS e
     LEFT JOIN memory_system.unconsolidated AS q ON q.id = e.id
-    LEFT JOIN memory_system.recalls AS r ON r.episode_id = e.episode_id
     WHERE $1::text IS NULL OR e.agent_id = $1
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2
 )
 
 SELECT
     NULL AS agent_id,
     tenth,
-    left_tenth,
     sum(episodes)::bigint AS episodes,
     sum(told)::bigint AS told,
     sum(unconsolidated)::bigint AS unconsolidated,
@@ -29,12 +26,11 @@ SELECT
     NULL AS oldest,
     NULL AS newest
 FROM held
-GROUP BY tenth, left_tenth
+GROUP BY tenth
 UNION ALL
 (
     SELECT
         agent_id,
-        NULL,
         NULL,
         sum(episodes)::bigint,
         sum(told)::bigint,
@@ -44,6 +40,6 @@ UNION ALL
         max(newest)
     FROM held
     GROUP BY agent_id
-    ORDER BY 4 DESC, 1
+    ORDER BY 3 DESC, 1
     LIMIT $2
 )

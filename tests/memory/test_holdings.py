@@ -1,7 +1,5 @@
 """What is held, counted."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from msgspec.structs import replace
 
@@ -22,7 +20,7 @@ from tests.memory.conftest import MakeRow, Remember
 class TestHoldings:
     async def test_an_empty_memory_holds_nothing(self, database: Database) -> None:
         nothing = Holdings(
-            episodes=0, told=0, unconsolidated=0, waiting=0, importance=[0] * 10, retained=[0] * 10, sources=[], working_expired=0,
+            episodes=0, told=0, unconsolidated=0, waiting=0, importance=[0] * 10,  sources=[], working_expired=0,
             working_long_lived=0,
         )  # fmt: skip
         assert await holdings(database, None) == nothing
@@ -56,13 +54,6 @@ class TestHoldings:
     async def test_by_tenths_of_importance_with_both_ends_within(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         await remember([make_row(n, importance_score=score) for n, score in enumerate([0.0, 0.05, 0.1, 0.95, 1.0], 1)])
         assert (await holdings(database, None)).importance == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
-
-    async def test_what_time_has_left_of_importance(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
-        """Of an importance of 1 that was never recalled, 18 % is left after a month; what is yet to come has all of it."""
-        now = datetime.now(UTC)
-        ages = [timedelta(days=30), timedelta(days=-1)]
-        await remember([make_row(n, importance_score=1.0, timestamp=now - age) for n, age in enumerate(ages, 1)])
-        assert (await holdings(database, None)).retained == [0, 1, 0, 0, 0, 0, 0, 0, 0, 1]
 
     async def test_what_was_looked_at_waits_no_more(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         await remember([make_row(1), make_row(2)])

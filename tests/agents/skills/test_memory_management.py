@@ -14,7 +14,7 @@ def held(**fields: Any) -> Held:
     known: dict[str, Any] = {
         "episodes": 1_000, "told": 1_000, "unconsolidated": 0, "waiting": 0, "concepts": 0, "lessons": 0, "working": 0,
         "working_expired": 0, "working_long_lived": 0, "unembedded": 0, "storage_bytes": {}, "largest": [], "oldest": [],
-        "importance": [0, 0, 0, 0, 1_000, 0, 0, 0, 0, 0], "retained": [0] * 10, "duplicates": [], "looked_at": 0,
+        "importance": [0, 0, 0, 0, 1_000, 0, 0, 0, 0, 0], "duplicates": [], "looked_at": 0,
     }  # fmt: skip
     return Held(**{**known, **fields})
 
@@ -102,7 +102,7 @@ class TestDuplicates:
             parts={}, queries={},
         )  # fmt: skip
         holdings = Holdings(
-            episodes=4, told=3, unconsolidated=3, waiting=1, importance=[0] * 10, retained=[0] * 10, sources=[], working_expired=0,
+            episodes=4, told=3, unconsolidated=3, waiting=1, importance=[0] * 10, sources=[], working_expired=0,
             working_long_lived=0,
         )  # fmt: skip
         rows = [episode(f"p{n}", subject="mesh.emotion.nexus") for n in range(2)]
