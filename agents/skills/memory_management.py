@@ -72,9 +72,10 @@ class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What is held. Counts are of one agent where one was named; concepts, lessons, working, unembedded and bytes are always of all.
 
-    `told` on purpose, in words, are the episodes that can become concepts, `unconsolidated` those of them that no concept holds, and
-    `waiting` those of these that the consolidation has not looked at; `importance` counts all by tenths; `largest` are the agents with the most, `oldest` the same by how long ago they were last heard;
-    `looked_at` says among how many of the latest episodes duplicates were looked for.
+    `told` on purpose, in words, are the episodes that can become concepts, `unconsolidated` those of them that no concept holds,
+    and `waiting` those of these that the consolidation has not looked at; `importance` counts all by tenths; `largest` are the
+    agents with the most, `oldest` the same by how long ago they were last heard; `looked_at` says among how many of the latest
+    episodes duplicates were looked for.
     """
 
     episodes: int
