@@ -27,7 +27,11 @@ class Fold:
         self._projections = projections
 
     async def take(self, connection: Connection, rows: Sequence[EpisodeRow]) -> set[int]:
-        """Put in what is new of `rows`, which stand in the order of the log; return the places of those in the log."""
+        """Put in what is new of `rows`, which stand in the order of the log; return the places of those in the log.
+
+        An entry that was delivered again while its first delivery waited stands in `rows` twice, and is taken once.
+        """
+        rows = list({row.stream_seq: row for row in rows}.values())
         taken = await insert_episodes(self._database, connection, rows)
         fresh = [row for row in rows if row.stream_seq in taken]
         if fresh:

@@ -12,19 +12,22 @@ from bus.settings import BusSettings
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.cache import Cache
+from memory.concept_versions import Concepts
+from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
-from memory.embedding import Embedding, load
+from memory.embedding import Embedding, opened
 from memory.fold import Fold, Projection
 from memory.graph import EdgeProjection
 from memory.open_tasks import TaskProjection
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
+from memory.recalls import Recalls
 from memory.search import Search
 from memory.settings import MemorySettings
-from memory.spaces import claim_space
+from memory.spaces import claim_space, clear_away
 from memory.stats import Stats
 from memory.working import WorkingMemory
 
@@ -32,6 +35,8 @@ log = logging.getLogger("cerebro.memory")
 
 NAME: Final = "memory"
 NATS_PAUSE_S: Final = 1.0
+GRACE: Final = 3
+"""How many looks at the queue an actor of the former space has before its vectors are deleted: at the first it ends."""
 
 
 async def run(bus: BusSettings, settings: MemorySettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -56,9 +61,7 @@ async def _act(bus_settings: BusSettings, settings: MemorySettings, ready: Calla
     async with AsyncExitStack() as held:
         database = await open_when_there(settings, migrations.apply)
         held.push_async_callback(database.close)
-        embedding = await load(settings.embedding)
-        if embedding is not None:
-            held.callback(embedding.close)
+        embedding = await held.enter_async_context(opened(settings))
         bus = await _connected(bus_settings)
         held.push_async_callback(bus.close)
         cache = Cache(settings.redis_url, bus_settings.prefix, settings.redis_timeout_s, settings.redis_retry_s)
@@ -95,17 +98,25 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
+    recalls = Recalls(database, settings)
+    consolidation = Consolidation(bus, database, arrivals, settings)
     continuations = Continuations(database, working, settings)
-    questions = Questions(bus, database, search, working, arrivals, continuations, Stats(database, cache), embedder)
+    stats = Stats(database, cache, embedding)
+    questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(persister.run(), name="persister")
             tasks.create_task(cache.keep_trying(), name="cache")
+            tasks.create_task(recalls.run(), name="recalls")
+            tasks.create_task(consolidation.run(), name="consolidation")
             tasks.create_task(sweep(working, settings), name="sweeper")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
+                tasks.create_task(
+                    clear_away(database, space, settings.reconnect_pause_s, GRACE * settings.embed_every_s), name="former spaces"
+                )
             ready()
     finally:
         await service.stop()
@@ -113,7 +124,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database), EdgeProjection(database), TaskProjection(database)]
+    return [Passages(database), Concepts(database), EdgeProjection(database), TaskProjection(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

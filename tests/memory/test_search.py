@@ -1,82 +1,31 @@
 """Search against an oracle in Python: every filter, in both arms, over a random corpus; and the cache that is never stale."""
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 from pgvector import HalfVector
 
 from bus.errors import Refused
-from memory.arrivals import Arrivals
 from memory.cache import Cache
-from memory.concepts import put_concept
 from memory.database import Database
 from memory.embedder import Embedder
 from memory.embedding import Embedding
 from memory.episode_row import EpisodeRow
 from memory.search import Search
 from memory.settings import MemorySettings
-from memory.spaces import Space, SpaceMismatch, claim_space
-from schemas.concepts import ConceptRequest
+from memory.spaces import Space
 from schemas.memory import SearchRequest
 from tests.memory.conftest import START
+from tests.memory.word_model import WORDS, embed_all
 
 MakeRow = Callable[..., EpisodeRow]
 Remember = Callable[[Sequence[EpisodeRow]], Any]
 
-WORDS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot"]
-
-
-class WordModel:
-    """A tiny model: one dimension for each known word, so that an oracle can be as exact as PostgreSQL."""
-
-    model, dimensions = "words", len(WORDS)
-
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        return [[float(text.lower().split().count(word)) + 0.01 for word in WORDS] for text in texts]
-
-
-@pytest_asyncio.fixture
-async def cache(redis_url: str, prefix: str) -> AsyncIterator[Cache]:
-    opened = Cache(redis_url, prefix, timeout_s=1, retry_s=0.01)
-    keeping = asyncio.create_task(opened.keep_trying())
-    while not opened.trusted:
-        await asyncio.sleep(0)
-    yield opened
-    keeping.cancel()
-    await opened.close()
-
-
-@pytest_asyncio.fixture
-async def embedding() -> AsyncIterator[Embedding]:
-    opened = Embedding(WordModel())
-    yield opened
-    opened.close()
-
-
-@pytest_asyncio.fixture
-async def space(database: Database) -> Space:
-    return await claim_space(database, WordModel.model, WordModel.dimensions)
-
-
-@pytest.fixture
-def embedder(database: Database, embedding: Embedding, space: Space, settings: MemorySettings) -> Embedder:
-    return Embedder(database, embedding, space, Arrivals(database, embeds=True, recheck_s=1), settings)
-
-
-@pytest.fixture
-def search(database: Database, cache: Cache, embedding: Embedding, space: Space, settings: MemorySettings) -> Search:
-    return Search(database, cache, embedding, space, settings)
-
-
-async def embed_all(embedder: Embedder) -> None:
-    while await embedder.embed_some():
-        pass
+CONCEPT = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 
 
 def passes(row: EpisodeRow, asked: SearchRequest) -> bool:
@@ -209,20 +158,33 @@ class TestFinding:
         assert (hit.ranks.text, hit.ranks.vector) == (1, None)
 
     async def test_concepts_are_found_by_both_arms_and_only_where_asked(
-        self, database: Database, search: Search, embedder: Embedder
+        self, search: Search, embedder: Embedder, make_concept: MakeRow, remember: Remember
     ) -> None:
-        asked = ConceptRequest(concept="alpha", content="alpha bravo", confidence_score=0.6)
-        concept = await put_concept(database, asked)
+        await remember([make_concept(1, CONCEPT, "alpha", "alpha bravo", confidence_score=0.6)])
         await embed_all(embedder)
         (hit,) = (await search.find(SearchRequest(query="alpha"))).results
-        assert (hit.kind, hit.id, hit.text, hit.ranks.text, hit.ranks.vector) == ("concept", concept.concept_id, "alpha: alpha bravo", 1, 1)
+        assert (hit.kind, hit.id, hit.text, hit.ranks.text, hit.ranks.vector) == ("concept", CONCEPT, "alpha: alpha bravo", 1, 1)
         for other in ({"kinds": ["episode"]}, {"agent_id": "nexus"}, {"tags": ["x"]}, {"importance_min": 0.7}):
             assert (await search.find(SearchRequest(query="alpha", **other))).results == []
+
+    async def test_of_a_concept_the_version_is_found_that_stood_then(
+        self, search: Search, make_concept: MakeRow, remember: Remember
+    ) -> None:
+        await remember([make_concept(1, CONCEPT, "alpha", "bravo"), make_concept(3, CONCEPT, "alpha", "charlie")])
+        for as_of, text in (
+            (None, "alpha: charlie"),
+            (3, "alpha: charlie"),
+            (2, "alpha: bravo"),
+            (START.replace(second=2), "alpha: bravo"),
+        ):
+            (hit,) = (await search.find(SearchRequest(query="alpha", mode="text", as_of=as_of))).results
+            assert (hit.id, hit.text) == (CONCEPT, text)
+        assert (await search.find(SearchRequest(query="bravo", mode="text"))).results == []
 
 
 class TestCache:
     async def test_the_second_answer_comes_from_the_cache_until_something_is_committed(
-        self, database: Database, search: Search, embedder: Embedder, make_row: MakeRow, remember: Remember
+        self, search: Search, embedder: Embedder, make_row: MakeRow, make_concept: MakeRow, remember: Remember
     ) -> None:
         asked = SearchRequest(query="alpha")
 
@@ -237,7 +199,7 @@ class TestCache:
         assert (await answer())[0]
         await embed_all(embedder)
         assert not (await answer())[0]
-        await put_concept(database, ConceptRequest(concept="alpha", content="alpha"))
+        await remember([make_concept(3, CONCEPT, "alpha", "alpha")])
         assert len((await answer())[1]) == 3
 
     async def test_another_limit_is_another_question(self, search: Search, make_row: MakeRow, remember: Remember) -> None:
@@ -247,12 +209,6 @@ class TestCache:
 
 
 class TestSpace:
-    async def test_another_space_is_an_error_that_says_what_to_do(self, database: Database) -> None:
-        await claim_space(database, "words", 6)
-        await claim_space(database, "words", 6)
-        with pytest.raises(SpaceMismatch, match=r"vectors of words \(6 dimensions\), the settings name MiniLM \(384\)"):
-            await claim_space(database, "MiniLM", 384)
-
     async def test_without_an_embedding_hybrid_is_text_and_vector_is_refused(
         self, database: Database, cache: Cache, settings: MemorySettings, make_row: MakeRow, remember: Remember
     ) -> None:
