@@ -31,7 +31,9 @@ HOSTILE_S_MAX = 4.0
 HEAL_S_MAX = 75.0
 """Everything ends within this after the bad times: a task waits for a gone agent for as long as that is listed, 60 s."""
 AFTER_S = 1.5
-"""How long is waited after the end for something that is done twice."""
+"""How long all must have ended: what is done twice shows by then."""
+LOOK_S = 0.3
+"""How often is looked whether all has ended."""
 FAULTS_MAX = 5
 FAULTS = ("crash", "crash", "leave", "cut", "cut", "stop", "stop", "away", "power", "clock", "twin")
 RETRY_S = 0.3
@@ -167,13 +169,11 @@ class World:
         self._begin()
         self._run_until(self.hostile_s, lambda: False)
         self._heal()
-        end_s = self.hostile_s + HEAL_S_MAX
-        while self.loop.time() < end_s and self._open_ends():
-            self._run_until(self.loop.time() + 0.4, lambda: False)
+        end_s, quiet_s = self.hostile_s + HEAL_S_MAX, 0.0
+        while self.loop.time() < end_s and quiet_s < AFTER_S:
+            self._run_until(self.loop.time() + LOOK_S, lambda: False)
+            quiet_s = 0.0 if self._open_ends() else quiet_s + LOOK_S
         demand(not (ends := self._open_ends()), f"{HEAL_S_MAX:g} s after the bad times: {'; '.join(ends[:5])}")
-        self._run_until(self.loop.time() + AFTER_S, lambda: False)
-        self._run_until(self.loop.time() + AFTER_S, self._everyone_has_read)
-        demand(not (ends := self._open_ends()), f"after it had ended: {'; '.join(ends[:5])}")
         self._compare()
 
     def _run_until(self, moment_s: float, met: Callable[[], bool]) -> None:
