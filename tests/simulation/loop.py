@@ -19,6 +19,17 @@ OWNER: ContextVar[Owned | None] = ContextVar("owner", default=None)
 """Where tasks started now are kept: a table of the node that starts them."""
 
 
+async def passes(seconds: float) -> None:
+    """So much virtual time."""
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+    timer = loop.call_later(seconds, over.set_result, None)
+    try:
+        await over
+    finally:
+        timer.cancel()
+
+
 class VirtualLoop(asyncio.AbstractEventLoop):
     """`run` it up to a moment. What a task raised and nobody asked for is in `faults`."""
 

@@ -24,12 +24,12 @@ from agents.settings import AgentSettings
 from agents.skills.skill import Skill
 from agents.tasks.actor import Tasks
 from agents.tasks.worker import Worker
-from bus import entries, presence
+from bus import presence
 from bus.errors import Unavailable
 from schemas.consensus import Opened
 from schemas.members import Profile
 from tests.simulation.client import VirtualClient, WatchedBus
-from tests.simulation.loop import OWNER, Owned
+from tests.simulation.loop import OWNER, Owned, passes
 from tests.simulation.server import START_S
 from tests.simulation.work import VirtualWork
 
@@ -49,7 +49,7 @@ class Cases:
         self._thinks_s = thinks_s
 
     async def build(self, ident: str, opened: Opened, proposals: object) -> Case:
-        await asyncio.sleep(self._thinks_s())
+        await passes(self._thinks_s())
         return Case(proposal_id=ident, proposal=opened, memory_complete=False)
 
 
@@ -95,12 +95,17 @@ class Node:
         cases: Any = Cases(lambda: world.rng.uniform(0, THINKS_S_MAX))
         self.consensus = Consensus(bus, name, profile.mind, self.members, cases, SETTINGS, until)
         self.tasks = Tasks(bus, name, self.instance, profile, self.members, self.emotion, self.learning, Recall(bus), SETTINGS, until)
+        self._works = world.kind in {"tasks", "all"}
+        if self._works:
+            self._compose_worker()
+        there = {"learning": self.learning, "consensus": self.consensus, "emotion": self.emotion, "tasks": self.tasks}
+        self.actor.protocols = (self.members, *(there[k] for k in there if world.kind in (k, "all")))
+
+    def _compose_worker(self) -> None:
+        world, name = self.world, self.agent
         skills = {s: Skill(name=s, description="", input=dict[str, Any], output=Any, run=world.perform) for s in SKILLS_OF[name]}
         self.worker = Worker(self.tasks, skills)
         self.work = VirtualWork(world.works[name], self)
-        there = {"learning": self.learning, "consensus": self.consensus, "emotion": self.emotion, "tasks": self.tasks}
-        self._works = world.kind in {"tasks", "all"}
-        self.actor.protocols = (self.members, *(there[k] for k in there if world.kind in (k, "all")))
 
     @property
     def dead(self) -> bool:
@@ -155,11 +160,10 @@ class Node:
         """What it says of itself."""
         return Profile(role="simulated", skills=list(SKILLS_OF[self.agent]), load=self.tasks.load() if self._works else 0.0)
 
-    def hear(self, agent: str, instance: str, data: bytes) -> None:
+    def hear(self, agent: str, instance: str, profile: Profile | None) -> None:
         """A beat, or a goodbye, of another or of itself."""
         still = self.world.loop.time() < self.client.stands_still_until
         if not (self.dead or self.client.cut or self.client.away or still):
-            profile = entries.decode(Profile, data) if data else None
             with suppress(StopIteration):  # it awaits nothing
                 self.members._heard(agent, instance, profile).send(None)
 

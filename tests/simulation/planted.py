@@ -163,8 +163,8 @@ BUGS: tuple[Planted, ...] = (
         "a publish is tried again under a new id",
         "learning",
         Bus._store,
-        "await asyncio.sleep(RETRY_PAUSE_S)",
-        "headers[entries.MSG_ID] = headers[entries.MSG_ID] + 'again'",
+        "if loop.time() + RETRY_PAUSE_S",
+        "headers[entries.MSG_ID] += 'again'\n            if loop.time() + RETRY_PAUSE_S",
     ),
     Planted("it is acknowledged before it is on disk", "all", VirtualServer.power_cut, "not self.synced", "True"),
 )

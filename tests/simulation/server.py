@@ -1,6 +1,6 @@
 """The log's server in virtual time: what JetStream does for a publish, a batch and a schedule, and nothing else.
 
-Its semantics are those of the real server: `test_contract.py` runs the same suite on both.
+Its semantics are those of the real server: `tests/integration/test_simulated_server.py` runs the same suite on both.
 """
 
 import random

@@ -13,12 +13,12 @@ import msgspec
 
 from agents.minds import MINDS
 from agents.skills.skill import SkillError
-from bus import subjects
+from bus import entries, subjects
 from bus.connection import Outgoing, Stored
 from bus.errors import CerebroError
 from schemas.dead import DeadLetter
 from tests.simulation.client import VirtualClient, WatchedBus
-from tests.simulation.loop import VirtualLoop
+from tests.simulation.loop import VirtualLoop, passes
 from tests.simulation.network import PEACE, Hostility, Network
 from tests.simulation.node import AGENTS, SKILLS_OF, Node
 from tests.simulation.oracle import SKEW_S_MAX, Broken, Oracle, demand
@@ -114,11 +114,11 @@ class World:
         """A beat or a goodbye on its way to everyone."""
         found = subjects.find(subject)
         assert found is not None
-        tokens = found[1]
+        tokens, profile = found[1], entries.decode(subjects.PRESENCE.body, data) if data else None
         at_s = self._heard_s[subject] = max(self._heard_s.get(subject, 0.0), self.loop.time() + self.network.delay_s())
         for node in self.nodes:
             if not node.dead:
-                self.loop.call_at(at_s, node.hear, tokens["agent"], tokens["instance"], data)
+                self.loop.call_at(at_s, node.hear, tokens["agent"], tokens["instance"], profile)
 
     def acknowledged(self, out: Outgoing, stored: Stored) -> None:
         if out.row.stream == subjects.MESH:
@@ -133,7 +133,7 @@ class World:
 
     async def perform(self, context: Any, given: dict[str, Any]) -> dict[str, Any]:
         """The one skill there is: takes its time, fails at times."""
-        await asyncio.sleep(given["takes_s"])
+        await passes(given["takes_s"])
         if self.rng.random() < given["fails"]:
             raise SkillError("bad_luck", "it did not work out", retryable=self.rng.random() < 0.7)
         return {"by": context.agent, "run": self.rng.random()}
@@ -207,7 +207,7 @@ class World:
                 await self._bus.publish(saying.row, saying.body, msg_id=saying.msg_id, **saying.tokens)
                 return
             except CerebroError:
-                await asyncio.sleep(RETRY_S)
+                await passes(RETRY_S)
 
     # bad times
 
