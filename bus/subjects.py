@@ -172,6 +172,11 @@ def aggregate(row: Subject, **tokens: str) -> str:
     return f"{head}{tokens[first[1]]}.>"
 
 
+def beside(row: Subject, **tokens: str) -> str:
+    """The filter over a subject and all that differ from it in the last token only."""
+    return f"{row.subject(**tokens).rpartition('.')[0]}.*"
+
+
 def is_token(text: str) -> bool:
     """Whether `text` can stand as one variable token of a subject."""
     return re.fullmatch(_PART, text) is not None

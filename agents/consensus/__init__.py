@@ -15,6 +15,9 @@ accepted  some option other than `reject` has b·votes ≥ a·E, and all require
 rejected  no option other than `reject` can reach that any more, required approvers counted.
 expired   the deadline stands before either.
 
+A proposal that cannot be put to a vote (a required approver who is not there, and no electorate named) is refused: its decision is
+`rejected`, without having been opened. One compare-and-set covers both, so that no replica opens what another has refused.
+
 Absent and abstaining agents are no agreement. `decided_at_seq` is the entry at which it became certain; tally and votes
 hold what stood up to there, so every replica would write the same bytes. A vote may tell which memories were before its
 voter (`recalled`); that counts for nothing, and memory draws the receipts from it. It is a policy over a trusted log, not

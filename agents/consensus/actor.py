@@ -57,7 +57,6 @@ class Consensus:
         self._until = until
         self._proposals: dict[str, rules.ProposalState] = {}
         self._open: dict[str, None] = {}
-        self._refused: set[str] = set()
 
     # the protocol's shape
 
@@ -78,13 +77,11 @@ class Consensus:
         if len(self._proposals) - len(self._open) > self._settings.ended_kept_max:
             oldest = next(ident for ident in self._proposals if ident not in self._open)
             del self._proposals[oldest]
-            self._refused.discard(oldest)
 
     def duties(self, now: datetime) -> Sequence[Duty]:
         due = []
         for ident in self._open:
-            if ident not in self._refused:
-                due.extend(self._due(self._proposals[ident], now))
+            due.extend(self._due(self._proposals[ident], now))
         return due
 
     def _due(self, state: rules.ProposalState, now: datetime) -> list[Duty]:
@@ -120,13 +117,18 @@ class Consensus:
         }
         await self._bus.publish_batch(
             [
-                Outgoing(row=subjects.OPENED, body=opened, tokens=tokens, expect_last_seq=0),
+                Outgoing(row=subjects.OPENED, body=opened, tokens=tokens, expect_last_seq=0, expect_subject=_ours(ident)),
                 Outgoing(row=subjects.TIMER, body=Deadline(proposal=ident), tokens=tokens, headers=schedule),
             ]
         )
 
     async def _refuse(self, state: rules.ProposalState, reason: str) -> None:
-        """A proposal that came by hand and cannot be put to a vote becomes a dead letter with the reason."""
+        """A proposal that came by hand and cannot be put to a vote is rejected without one, and becomes a dead letter with the reason.
+
+        Who is there is not the same for every replica; so the log says that it is refused, and whether it was opened before.
+        """
+        ident = state.proposal_id
+        await self._bus.publish(subjects.DECISION, rules.refusal(state), proposal=ident, expect_last_seq=0, expect_subject=_ours(ident))
         letter = DeadLetter(
             reason=reason,
             subject=subjects.PROPOSAL.subject(proposal=state.proposal_id, agent=state.proposer),
@@ -138,7 +140,6 @@ class Consensus:
         )
         ident = derived("refused", state.proposal_id, state.proposal_seq)
         await self._bus.publish(subjects.DEAD_LETTER, letter, msg_id=ident, stream=subjects.MESH, consumer="consensus")
-        self._refused.add(state.proposal_id)
 
     async def _vote(self, ident: str) -> None:
         state = self._proposals[ident]
@@ -195,3 +196,8 @@ class Consensus:
         shown = ((s.proposal_seq, v) for s in states if (v := rules.view(s)) and which.status in (None, v.status))
         found, before = paging.page(shown, which.before, which.limit)
         return ProposalPage(proposals=found, next_before=before)
+
+
+def _ours(ident: str) -> str:
+    """The filter over what the mesh itself says of a proposal: opened, decided, its time is over; no vote is among it."""
+    return subjects.beside(subjects.OPENED, proposal=ident)

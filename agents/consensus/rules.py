@@ -88,6 +88,11 @@ def open_with(state: ProposalState, takes_votes: Sequence[str], deadline: str) -
     return opened
 
 
+def refusal(state: ProposalState) -> Decision:
+    """The decision on a proposal that cannot be put to a vote: rejected at its own entry, without a vote."""
+    return Decision(status="rejected", choice=None, tally={}, votes=[], decided_at_seq=state.proposal_seq)
+
+
 def verdict(state: ProposalState) -> Decision | None:
     """How the proposal ended, or None while nothing is certain. THE consensus rule.
 

@@ -117,6 +117,16 @@ class TestCompareAndSet:
 
         await play(story)
 
+    async def test_it_can_cover_a_subject_and_those_beside_it(self, play: Play) -> None:
+        async def story(bus: Bus) -> None:
+            ours = subjects.beside(subjects.OPENED, proposal="p")
+            await bus.publish(subjects.VOTE, Vote(choice="approve"), proposal="p", agent="ops")
+            await bus.publish(subjects.OPENED, OPENED, proposal="p", expect_last_seq=0, expect_subject=ours)
+            with pytest.raises(Conflict):
+                await bus.publish(subjects.DEADLINE, Deadline(), proposal="p", expect_last_seq=0, expect_subject=ours)
+
+        await play(story)
+
 
 class TestBatches:
     async def test_a_batch_stands_side_by_side(self, play: Play) -> None:

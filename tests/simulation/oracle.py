@@ -107,6 +107,7 @@ class Oracle:
         body = entry.body
         if isinstance(body, Opened):
             demand(poll.opened is None, f"{entry.subject} is opened twice")
+            demand(not poll.decided, f"{entry.subject} is opened after it was refused")
             poll.opened = body
             self._certain(poll, entry.seq)
         elif isinstance(body, Proposal):
@@ -160,6 +161,9 @@ class Oracle:
         body: Decision = entry.body
         demand(not poll.decided, f"{entry.subject} is decided twice")
         poll.decided = True
+        if poll.opened is None:
+            demand(body.status == "rejected" and not body.votes and not body.tally, f"{entry.subject}: decided before it was opened")
+            return
         demand(poll.due is not None, f"{entry.subject}: decided as {body.status} while nothing was certain")
         told = body.status, body.choice, body.decided_at_seq
         demand(told == poll.due, f"{entry.subject}: decided {told}, the log says {poll.due}")
@@ -258,11 +262,10 @@ class Oracle:
 
     # liveness
 
-    def open_ends(self, living: set[tuple[str, str]], refused: set[str]) -> list[str]:
-        """What has not ended yet; `refused` are the proposals that became dead letters."""
-        undecided = [i for i, p in self.polls.items() if p.proposal and not p.decided]
+    def open_ends(self, living: set[tuple[str, str]]) -> list[str]:
+        """What has not ended yet."""
         agents = {agent for agent, _ in living}
-        ends = [f"proposal {i} is undecided" for i in undecided if i not in refused]
+        ends = [f"proposal {i} is undecided" for i, p in self.polls.items() if p.proposal and not p.decided]
         ends += [f"task {i} is not finished" for i, j in self.jobs.items() if not j.finished]
         ends += [f"{a} has not integrated {i}" for i, e in self.lessons.items() for a in agents - {e.agent} if (i, a) not in self.receipts]
         ends += [f"{agent} has not answered {i}" for i, agent in self.stimuli.items() if i not in self.answers and agent in agents]

@@ -84,7 +84,27 @@ BUGS: tuple[Planted, ...] = (
         "a decision that stands is not adopted", "consensus", consensus.apply, '"consensus.decision", Decision()', '"never", Decision()'
     ),
     Planted("nobody writes a deadline that the server forgot", "consensus", Consensus._due, "if now > ", "if False and now > "),
-    Planted("proposals are opened without compare-and-set", "consensus", Consensus._open_proposal, ", expect_last_seq=0", ""),
+    Planted(
+        "proposals are opened without compare-and-set",
+        "consensus",
+        Consensus._open_proposal,
+        ", expect_last_seq=0, expect_subject=_ours(ident)",
+        "",
+    ),
+    Planted(
+        "a refusal does not look whether another replica has opened the proposal",
+        "consensus",
+        Consensus._refuse,
+        ", expect_last_seq=0, expect_subject=_ours(ident)",
+        "",
+    ),
+    Planted(
+        "an opening does not look whether another replica has refused the proposal",
+        "consensus",
+        Consensus._open_proposal,
+        ", expect_subject=_ours(ident)",
+        "",
+    ),
     Planted("the fencing token is forgotten", "tasks", tasks._word_ignored, "if fence != state.fence", "if fence > state.fence"),
     Planted(
         "neither fence nor holder are looked at",

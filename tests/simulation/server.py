@@ -110,9 +110,9 @@ class VirtualServer:
 
     def last(self, on: str) -> int:
         """The last sequence on a subject, or on a filter that ends in `>`."""
-        if not on.endswith(">"):
+        if not on.endswith((">", "*")):
             return self._last.get(on, 0)
-        return max((seq for subject, seq in self._last.items() if subject.startswith(on[:-1])), default=0)
+        return max((seq for subject, seq in self._last.items() if matches(on, subject)), default=0)
 
     def _append(self, subject: str, data: bytes, headers: Headers) -> int:
         self.seq += 1

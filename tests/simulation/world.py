@@ -16,7 +16,6 @@ from agents.skills.skill import SkillError
 from bus import entries, subjects
 from bus.connection import Outgoing, Stored
 from bus.errors import CerebroError
-from schemas.dead import DeadLetter
 from tests.simulation.client import VirtualClient, WatchedBus
 from tests.simulation.loop import VirtualLoop, passes
 from tests.simulation.network import PEACE, Hostility, Network
@@ -288,11 +287,6 @@ class World:
         for node in self.nodes:
             node.expect_entries()
 
-    def refused(self) -> set[str]:
-        """The proposals that became dead letters."""
-        letters = [msgspec.json.decode(data, type=DeadLetter) for data in self.server.dead.values()]
-        return {found[1]["proposal"] for letter in letters if (found := subjects.find(letter.subject))}
-
     def _open_ends(self) -> list[str]:
         """What has not ended yet."""
         waiting = [f"{self._unsaid} are not said"] if self._unsaid else []
@@ -302,11 +296,10 @@ class World:
         ]
         if not self._everyone_has_read():
             return [*waiting, "somebody has not read the log to its end"]
-        refused = {f"open {ident}" for ident in self.refused()}  # each replica finds that anew
         for node in self.living():
             keys = [duty.key for p in node.actor.protocols for duty in p.duties(node.bus.now())]
-            waiting += [f"{node.instance} has to {key}" for key in keys if not key.startswith("affect drift") and key not in refused]
-        return waiting + self.oracle.open_ends({(n.agent, n.instance) for n in self.living()}, self.refused())
+            waiting += [f"{node.instance} has to {key}" for key in keys if not key.startswith("affect drift")]
+        return waiting + self.oracle.open_ends({(n.agent, n.instance) for n in self.living()})
 
     def _everyone_has_read(self) -> bool:
         return all(n.position >= self.server.seq for n in self.living())

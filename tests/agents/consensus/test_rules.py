@@ -26,6 +26,17 @@ def undecided(history: History) -> bool:
     return rules.verdict(folded(history)) is None
 
 
+class TestRefusal:
+    def test_a_refused_proposal_is_decided_without_having_been_opened(self) -> None:
+        history = History()
+        seq = history.append(Proposal(title="t", required_approvers=["boss"]), "ops")
+        history.append(rules.refusal(folded(history)))
+        refused = folded(history)
+        assert refused.decision == Decision(status="rejected", choice=None, tally={}, votes=[], decided_at_seq=seq)
+        assert rules.verdict(refused) is None
+        assert rules.view(refused) is None
+
+
 class TestReceipts:
     def test_what_a_voter_recalled_changes_no_byte_of_the_decision(self) -> None:
         plain, telling = History().opened(THREE), History().opened(THREE)
