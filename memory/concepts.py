@@ -9,12 +9,16 @@ from bus.errors import not_found
 from bus.ids import uuid7
 from memory.cursor import read_cursor, write_cursor
 from memory.database import Database, statement
-from memory.episode_row import storable
+from memory.episode_row import URGENT, storable
 from memory.episodes import get_episodes
+from memory.passages import Passage, insert_passages
 from memory.positions import CONCEPTS, PERSISTER, advance
 from schemas.concepts import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
 from schemas.memory import Uuid
 from schemas.words import rfc3339
+
+CONCEPT_AGENT: Final = "mesh"
+"""Whose a concept is."""
 
 PUT: Final = statement("put_concept")
 GET: Final = statement("get_concept")
@@ -26,8 +30,28 @@ async def put_concept(database: Database, asked: ConceptRequest) -> ConceptView:
     values = storable([uuid7(), asked.concept, asked.content, asked.knowledge_type, asked.confidence_score, asked.source_episodes])
     async with database.transaction() as connection:
         records = await database.run(connection, PUT, *values, PERSISTER)
+        await insert_passages(database, connection, [concept_passage(records[0])])
         await advance(database, connection, CONCEPTS, 0, 1)
     return concept_view(records[0])
+
+
+def concept_passage(record: asyncpg.Record) -> Passage:
+    """What is searched of a concept. Nobody's own: a search by agent does not find it."""
+    return Passage(
+        kind="concept",
+        owner=record["id"],
+        part=0,
+        content=f"{record['concept']}: {record['content']}",
+        labels=record["knowledge_type"],
+        agent_id=CONCEPT_AGENT,
+        session_id=None,
+        timestamp=record["created_at"],
+        importance_score=record["confidence_score"],
+        tags="[]",
+        stream_seq=record["log_position"],
+        recorded_at=record["created_at"],
+        urgency=URGENT,
+    )
 
 
 async def get_concept(database: Database, ident: str) -> ConceptWithSources:

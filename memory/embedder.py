@@ -1,8 +1,8 @@
-"""The embedder: gives every row its vector, the urgent ones first, a batch at a time."""
+"""The embedder: gives every passage its vector, the urgent ones first, a batch at a time."""
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Final
 
 from bus.errors import Unavailable
 from memory.arrivals import Arrivals
@@ -10,21 +10,21 @@ from memory.database import Database, statement
 from memory.embedding import Embedding
 from memory.positions import EMBEDDER, advance
 from memory.settings import MemorySettings
+from memory.spaces import Space
 
 log = logging.getLogger("cerebro.memory")
 
 NEXT: Final = statement("next_unembedded")
-PUT: Final = statement("insert_embeddings")
-NEXT_CONCEPTS: Final = statement("next_unembedded_concepts")
-PUT_CONCEPTS: Final = statement("set_concept_embeddings")
+PUT: Final = statement("insert_vectors")
 
 
 class Embedder:
     """One loop; `wake` it when there is something to do. Two of them at once do some work twice, and no harm."""
 
-    def __init__(self, database: Database, embedding: Embedding, arrivals: Arrivals, settings: MemorySettings) -> None:
+    def __init__(self, database: Database, embedding: Embedding, space: Space, arrivals: Arrivals, settings: MemorySettings) -> None:
         self._database = database
         self._embedding = embedding
+        self._space = space
         self._arrivals = arrivals
         self._settings = settings
         self._awake = asyncio.Event()
@@ -47,28 +47,15 @@ class Embedder:
             await self._rest()
 
     async def embed_some(self) -> int:
-        """Embed one batch of episodes and one of concepts; return how many rows that were. Raises `Unavailable`."""
-        return await self._episodes() + await self._concepts()
-
-    async def _episodes(self) -> int:
+        """Embed one batch of passages; return how many. Raises `Unavailable`."""
         rows = await self._database.rows(NEXT, self._settings.embed_batch_len_max)
         if rows:
             vectors = await self._embedding.queue([row["content"] or row["labels"] for row in rows])
-            await self._keep(PUT, [row["id"] for row in rows], vectors)
-            self._arrivals.embedded(row["episode_id"] for row in rows)
+            async with self._database.transaction() as connection:
+                await self._database.run(connection, PUT, self._space.id, [row["id"] for row in rows], vectors)
+                await advance(self._database, connection, EMBEDDER, 0, len(rows))
+            self._arrivals.embedded(row["owner"] for row in rows if row["kind"] != "concept")
         return len(rows)
-
-    async def _concepts(self) -> int:
-        rows = await self._database.rows(NEXT_CONCEPTS, self._settings.embed_batch_len_max)
-        if rows:
-            vectors = await self._embedding.queue([f"{row['concept']}: {row['content']}" for row in rows])
-            await self._keep(PUT_CONCEPTS, [row["id"] for row in rows], vectors)
-        return len(rows)
-
-    async def _keep(self, asked: Any, ids: list[Any], vectors: list[Any]) -> None:
-        async with self._database.transaction() as connection:
-            await self._database.run(connection, asked, ids, vectors)
-            await advance(self._database, connection, EMBEDDER, 0, len(ids))
 
     async def _rest(self) -> None:
         try:

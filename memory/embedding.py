@@ -1,4 +1,4 @@
-"""The port of embedding: what turns texts into vectors, in a thread; and the space that a database's vectors are of."""
+"""The port of embedding: what turns texts into vectors, in a thread."""
 
 import asyncio
 import os
@@ -9,9 +9,6 @@ from typing import Any, Final, Protocol
 
 from pgvector import HalfVector
 
-from memory.database import Database, statement
-
-CLAIM: Final = statement("claim_space")
 NICE: Final = 10
 """Niceness of the thread that works off the queue: the mesh comes first on a small machine."""
 
@@ -27,10 +24,6 @@ class Model(Protocol):
     dimensions: int
 
     def embed(self, texts: Sequence[str]) -> Any: ...
-
-
-class SpaceMismatch(Exception):
-    """The vectors in this database are of another model than the settings name; they cannot be compared with each other."""
 
 
 class Embedding:
@@ -81,15 +74,3 @@ async def load(name: str) -> Embedding | None:
     from memory.minilm import MiniLM  # noqa: PLC0415 - numpy and 90 MB of weights, only where they are used
 
     return Embedding(await asyncio.to_thread(MiniLM))
-
-
-async def claim_space(database: Database, model: str, dimensions: int) -> None:
-    """Record the space, or check that it is the recorded one; then its index exists. Raises `SpaceMismatch`, `Unavailable`."""
-    async with database.transaction() as connection:
-        (known,) = await database.run(connection, CLAIM, model, dimensions)
-        if (known["model"], known["dimensions"]) != (model, dimensions):
-            raise SpaceMismatch(
-                f"the database holds vectors of {known['model']} ({known['dimensions']} dimensions), the settings name {model} "
-                f"({dimensions}): set CEREBRO_MEMORY_EMBEDDING back, or use another database"
-            )
-        await database.run(connection, statement("index_space", dimensions=dimensions))

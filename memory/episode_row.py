@@ -27,7 +27,9 @@ ABSENT: Final = "\ufffd"
 
 
 class EpisodeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `episodes`; JSON columns and tags are JSON text already. `entry` is what it was made of, and no column."""
+    """One row of `episodes`; JSON columns and tags are JSON text already. `entry` is what it was made of, `labels` and
+    `urgency` are for its passages; these three are no columns.
+    """
 
     entry: Entry
     episode_id: str

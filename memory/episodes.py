@@ -18,8 +18,8 @@ RECENT: Final = statement("recent_episodes")
 GET: Final = statement("get_episodes")
 STATES: Final = statement("episode_states")
 
-COLUMNS: Final = tuple(field for field in EpisodeRow.__struct_fields__ if field != "entry")
-"""The order of the parameters of `insert_episodes`."""
+COLUMNS: Final = tuple(field for field in EpisodeRow.__struct_fields__ if field not in {"entry", "labels", "urgency"})
+"""The order of the parameters of `insert_episodes`; the other fields are for projections."""
 
 
 class Known(msgspec.Struct, frozen=True):

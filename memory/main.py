@@ -14,12 +14,14 @@ from memory.arrivals import Arrivals
 from memory.cache import Cache
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
-from memory.embedding import Embedding, claim_space, load
+from memory.embedding import Embedding, load
 from memory.fold import Fold, Projection
+from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
 from memory.search import Search
 from memory.settings import MemorySettings
+from memory.spaces import claim_space
 from memory.stats import Stats
 from memory.working import WorkingMemory
 
@@ -54,7 +56,6 @@ async def _act(bus_settings: BusSettings, settings: MemorySettings, ready: Calla
         embedding = await load(settings.embedding)
         if embedding is not None:
             held.callback(embedding.close)
-            await claim_space(database, embedding.model, embedding.dimensions)
         bus = await _connected(bus_settings)
         held.push_async_callback(bus.close)
         cache = Cache(settings.redis_url, bus_settings.prefix, settings.redis_timeout_s, settings.redis_retry_s)
@@ -85,11 +86,12 @@ async def _serve(
 ) -> None:
     """Wire the parts and run them; ends only by being cancelled or by an error of one of them."""
     arrivals = Arrivals(database, embeds=embedding is not None, recheck_s=settings.await_recheck_s)
-    embedder = Embedder(database, embedding, arrivals, settings) if embedding is not None else None
+    space = await claim_space(database, embedding.model, embedding.dimensions) if embedding is not None else None
+    embedder = Embedder(database, embedding, space, arrivals, settings) if embedding is not None and space is not None else None
     fold = Fold(database, projections(database))
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
-    search = Search(database, cache, embedding, settings)
+    search = Search(database, cache, embedding, space, settings)
     questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder)
     service = questions.service(settings.awaiting_max)
     await service.start()
@@ -105,9 +107,9 @@ async def _serve(
         await service.stop()
 
 
-def projections(_database: Database) -> list[Projection]:
+def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return []
+    return [Passages(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

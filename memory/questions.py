@@ -8,11 +8,11 @@ from bus.connection import Bus
 from bus.errors import CerebroError, bad_request, not_found
 from bus.service import Service
 from memory.arrivals import Arrivals
-from memory.concepts import get_concept, list_concepts, put_concept
+from memory.concepts import CONCEPT_AGENT, get_concept, list_concepts, put_concept
 from memory.database import RAISED, Database, refused_reason
 from memory.embedder import Embedder
 from memory.episodes import get_episodes, recent_episodes
-from memory.search import CONCEPT_AGENT, Search
+from memory.search import Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
 from schemas.concepts import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources

@@ -13,6 +13,7 @@ import msgspec
 
 from bus.errors import refusal
 from memory.cache import Cache
+from memory.concepts import CONCEPT_AGENT
 from memory.database import Database, statement
 from memory.embedding import Embedding
 from memory.episode_row import storable
@@ -20,6 +21,7 @@ from memory.episodes import decoded
 from memory.fusion import Found, Fused, fuse
 from memory.positions import positions
 from memory.settings import MemorySettings
+from memory.spaces import Space
 from schemas.memory import Ranks, SearchHit, SearchRequest, SearchResults
 from schemas.words import rfc3339
 
@@ -32,19 +34,20 @@ CONCEPTS: Final = statement("concept_hits")
 SEQ_MAX: Final = 2**63 - 1  # of a bigint
 CONCEPT_TYPE: Final = "concept"
 LESSON_KIND: Final = "lesson"
-CONCEPT_AGENT: Final = "mesh"
-"""A concept is nobody's own: a search by agent does not find it."""
 
 
 class Search:
     """`find` answers a question. Without an embedding there is the text arm only."""
 
-    def __init__(self, database: Database, cache: Cache, embedding: Embedding | None, settings: MemorySettings) -> None:
+    def __init__(
+        self, database: Database, cache: Cache, embedding: Embedding | None, space: Space | None, settings: MemorySettings
+    ) -> None:
         self._database = database
         self._cache = cache
         self._embedding = embedding
         self._settings = settings
-        self._nearest = statement("vector_arm_nearest", dimensions=embedding.dimensions) if embedding else None
+        self._space = space
+        self._nearest = statement("vector_arm_nearest", space=space.id, dimensions=space.dimensions) if space else None
 
     async def find(self, asked: SearchRequest) -> SearchResults:
         """The best `limit` hits, best first; from the cache where nothing has changed since. Raises a 422, `Unavailable`."""
@@ -83,7 +86,7 @@ class Search:
 
     async def _vector_arm(self, asked: SearchRequest, depth: int) -> list[Found]:
         """Few candidates are compared one by one: exact, and quicker than an index that must pass over the others."""
-        if self._embedding is None or self._nearest is None or asked.mode == "text":
+        if self._embedding is None or self._space is None or self._nearest is None or asked.mode == "text":
             return []
         filters = _filters(asked)
         most = self._settings.exact_len_max
@@ -92,7 +95,7 @@ class Search:
             found = await self._database.rows(self._nearest, vector, *filters, depth)
             if len(found) >= depth:
                 return _found(found)
-        return _found(await self._database.rows(EXACT, vector, *filters, depth))
+        return _found(await self._database.rows(EXACT, vector, *filters, depth, self._space.id))
 
     async def _hits(self, fused: Sequence[Fused]) -> list[SearchHit]:
         episodes = [f.found.id for f in fused if f.found.kind != CONCEPT_TYPE]

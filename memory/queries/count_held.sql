@@ -4,5 +4,4 @@ SELECT
     (SELECT count(*) FROM memory_system.episodes WHERE kind = 'lesson') AS lessons,
     (SELECT count(*) FROM memory_system.semantic_memory) AS concepts,
     (SELECT count(*) FROM memory_system.working_memory WHERE expiry_time > now()) AS working,
-    (SELECT count(*) FROM memory_system.unembedded_episodes)
-    + (SELECT count(*) FROM memory_system.semantic_memory WHERE embedding IS NULL) AS unembedded
+    (SELECT count(*) FROM memory_system.unembedded) AS unembedded

@@ -1,4 +1,8 @@
--- Which of these events are persisted, and which have a vector too.
-SELECT e.episode_id, EXISTS (SELECT FROM memory_system.episode_embeddings AS v WHERE v.id = e.id) AS embedded
+-- Which of these events are persisted, and which have all their vectors too.
+SELECT e.episode_id, NOT EXISTS (
+    SELECT
+    FROM memory_system.passages AS p
+    WHERE p.owner = e.episode_id AND p.kind <> 'concept' AND NOT EXISTS (SELECT FROM memory_system.vectors AS v WHERE v.passage = p.id)
+) AS embedded
 FROM memory_system.episodes AS e
 WHERE e.episode_id = ANY($1::text[])

@@ -1,3 +1,4 @@
--- The index of the nearest vectors; it knows the number of dimensions, so it is made when the space is.
-CREATE INDEX IF NOT EXISTS episode_embeddings_nearest ON memory_system.episode_embeddings
+-- The index of the nearest vectors of one space.
+CREATE INDEX IF NOT EXISTS vectors_nearest_{space} ON memory_system.vectors
 USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
+WHERE space = {space}

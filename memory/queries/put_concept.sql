@@ -4,4 +4,4 @@ VALUES (
     $1::uuid, $2, $3, $4, $5, $6::text[],
     coalesce((SELECT p.stream_seq FROM memory_system.consumer_position AS p WHERE p.consumer = $7), 0)
 )
-RETURNING id::text AS id, concept, content, knowledge_type, confidence_score, source_episodes, created_at
+RETURNING id::text AS id, concept, content, knowledge_type, confidence_score, source_episodes, created_at, log_position

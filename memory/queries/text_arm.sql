@@ -1,31 +1,16 @@
 -- The text arm: everything that has any term of the question, best first.
-SELECT kind, id
-FROM (
-    SELECT e.kind, e.episode_id AS id, e.timestamp AS moment, ts_rank(e.search_terms, memory_system.any_term($1), 1) AS rank
-    FROM memory_system.episodes AS e
-    WHERE
-        e.search_terms @@ memory_system.any_term($1)
-        AND (e.kind = ANY($2::text[]))
-        AND ($3::text IS NULL OR e.agent_id = $3)
-        AND (cardinality($4::text[]) = 0 OR e.tags @> $4)
-        AND ($5::float8 IS NULL OR e.importance_score >= $5)
-        AND ($6::timestamptz IS NULL OR e.timestamp >= $6)
-        AND ($7::timestamptz IS NULL OR e.timestamp <= $7)
-        AND ($8::timestamptz IS NULL OR e.recorded_at <= $8)
-        AND ($9::bigint IS NULL OR e.stream_seq <= $9)
-    UNION ALL
-    SELECT 'concept', c.id::text, c.created_at, ts_rank(c.search_terms, memory_system.any_term($1), 1)
-    FROM memory_system.semantic_memory AS c
-    WHERE
-        c.search_terms @@ memory_system.any_term($1)
-        AND ('concept' = ANY($2::text[]))
-        AND ($3::text IS NULL)
-        AND (cardinality($4::text[]) = 0)
-        AND ($5::float8 IS NULL OR c.confidence_score >= $5)
-        AND ($6::timestamptz IS NULL OR c.created_at >= $6)
-        AND ($7::timestamptz IS NULL OR c.created_at <= $7)
-        AND ($8::timestamptz IS NULL OR c.created_at <= $8)
-        AND ($9::bigint IS NULL OR c.log_position <= $9)
-) AS found
-ORDER BY rank DESC, moment DESC, id
+SELECT p.kind, p.owner AS id
+FROM memory_system.passages AS p
+WHERE
+    p.search_terms @@ memory_system.any_term($1)
+    AND (p.kind = ANY($2::text[]))
+    AND ($3::text IS NULL OR p.agent_id = $3)
+    AND (cardinality($4::text[]) = 0 OR p.tags @> $4)
+    AND ($5::float8 IS NULL OR p.importance_score >= $5)
+    AND ($6::timestamptz IS NULL OR p.timestamp >= $6)
+    AND ($7::timestamptz IS NULL OR p.timestamp <= $7)
+    AND ($8::timestamptz IS NULL OR p.recorded_at <= $8)
+    AND ($9::bigint IS NULL OR p.stream_seq <= $9)
+    AND (p.ended_seq IS NULL OR p.ended_at > $8 OR p.ended_seq > $9)
+ORDER BY ts_rank(p.search_terms, memory_system.any_term($1), 1) DESC, p.timestamp DESC, p.owner
 LIMIT $10

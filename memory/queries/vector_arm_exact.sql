@@ -1,30 +1,18 @@
 -- The vector arm, exact: every candidate's vector is compared.
 WITH candidates AS MATERIALIZED (
-    SELECT e.kind, e.episode_id AS id, v.embedding
-    FROM memory_system.episodes AS e
-    JOIN memory_system.episode_embeddings AS v ON v.id = e.id
+    SELECT p.kind, p.owner AS id, v.embedding
+    FROM memory_system.passages AS p
+    JOIN memory_system.vectors AS v ON v.passage = p.id AND v.space = $11
     WHERE
-        (e.kind = ANY($2::text[]))
-        AND ($3::text IS NULL OR e.agent_id = $3)
-        AND (cardinality($4::text[]) = 0 OR e.tags @> $4)
-        AND ($5::float8 IS NULL OR e.importance_score >= $5)
-        AND ($6::timestamptz IS NULL OR e.timestamp >= $6)
-        AND ($7::timestamptz IS NULL OR e.timestamp <= $7)
-        AND ($8::timestamptz IS NULL OR e.recorded_at <= $8)
-        AND ($9::bigint IS NULL OR e.stream_seq <= $9)
-    UNION ALL
-    SELECT 'concept', c.id::text, c.embedding
-    FROM memory_system.semantic_memory AS c
-    WHERE
-        c.embedding IS NOT NULL
-        AND ('concept' = ANY($2::text[]))
-        AND ($3::text IS NULL)
-        AND (cardinality($4::text[]) = 0)
-        AND ($5::float8 IS NULL OR c.confidence_score >= $5)
-        AND ($6::timestamptz IS NULL OR c.created_at >= $6)
-        AND ($7::timestamptz IS NULL OR c.created_at <= $7)
-        AND ($8::timestamptz IS NULL OR c.created_at <= $8)
-        AND ($9::bigint IS NULL OR c.log_position <= $9)
+        (p.kind = ANY($2::text[]))
+        AND ($3::text IS NULL OR p.agent_id = $3)
+        AND (cardinality($4::text[]) = 0 OR p.tags @> $4)
+        AND ($5::float8 IS NULL OR p.importance_score >= $5)
+        AND ($6::timestamptz IS NULL OR p.timestamp >= $6)
+        AND ($7::timestamptz IS NULL OR p.timestamp <= $7)
+        AND ($8::timestamptz IS NULL OR p.recorded_at <= $8)
+        AND ($9::bigint IS NULL OR p.stream_seq <= $9)
+        AND (p.ended_seq IS NULL OR p.ended_at > $8 OR p.ended_seq > $9)
 )
 SELECT kind, id
 FROM candidates

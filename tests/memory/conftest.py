@@ -11,7 +11,8 @@ from bus import subjects
 from memory import migrations
 from memory.database import Database
 from memory.episode_row import EpisodeRow, episode_row
-from memory.episodes import insert_episodes
+from memory.fold import Fold
+from memory.main import projections
 from memory.positions import PERSISTER, advance
 from memory.settings import MemorySettings
 from schemas.entry import Entry
@@ -64,7 +65,7 @@ def remember(database: Database) -> Remember:
 
     async def put(rows: Sequence[EpisodeRow]) -> set[int]:
         async with database.transaction() as connection:
-            taken = await insert_episodes(database, connection, rows)
+            taken = await Fold(database, projections(database)).take(connection, rows)
             await advance(database, connection, PERSISTER, rows[-1].stream_seq, len(taken))
         return taken
 

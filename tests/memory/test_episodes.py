@@ -33,7 +33,7 @@ class TestInsert:
     ) -> None:
         await remember([make_row(1, "needle " + " ".join(f"w{n:07}x" for n in range(100_000)))])
         found = await database.rows(_matching("needle"))
-        assert [row["episode_id"] for row in found] == ["event-1"]
+        assert [row["owner"] for row in found] == ["event-1"]
 
     async def test_all_fields_come_back(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         ident = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
@@ -57,7 +57,7 @@ class TestInsert:
 def _matching(term: str) -> Any:
     from memory.database import Statement
 
-    return Statement("test", f"SELECT episode_id FROM memory_system.episodes WHERE search_terms @@ memory_system.any_term('{term}')")
+    return Statement("test", f"SELECT owner FROM memory_system.passages WHERE search_terms @@ memory_system.any_term('{term}')")
 
 
 class TestRecent:

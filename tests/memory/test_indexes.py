@@ -16,10 +16,10 @@ from memory import embedder, working
 from memory.cache import Cache
 from memory.concepts import get_concept, list_concepts
 from memory.database import Connection, Database, Statement, statement
-from memory.embedding import claim_space
 from memory.episodes import episode_states, get_episodes, recent_episodes
 from memory.search import Search
 from memory.settings import MemorySettings
+from memory.spaces import Space, claim_space
 from schemas.concepts import ConceptFilter
 from schemas.memory import RecentFilter, SearchRequest, WorkingFilter, WorkingKey
 from tests.memory.conftest import START
@@ -29,19 +29,22 @@ DIMENSIONS = 8
 
 FILL = f"""
 INSERT INTO memory_system.episodes
-    (episode_id, kind, agent_id, timestamp, action_type, action_details, importance_score, tags, subject, stream_seq, recorded_at, content_hash, content, labels)
+    (episode_id, kind, agent_id, timestamp, action_type, action_details, importance_score, tags, subject, stream_seq, recorded_at, content_hash, content)
 SELECT 'event-' || n, 'episode', 'agent-' || n % 100, '2026-01-01Z'::timestamptz + n * interval '1 second', 'type-' || n % 100, '{{}}', 0.5,
-    ARRAY['tag-' || n % 500], 's', n, '2026-01-01Z'::timestamptz + n * interval '1 second', '', 'word' || n % 1000, 'label'
+    ARRAY['tag-' || n % 500], 's', n, '2026-01-01Z'::timestamptz + n * interval '1 second', '', 'word' || n % 1000
 FROM generate_series(1, {ROWS}) AS n;
-INSERT INTO memory_system.episode_embeddings (id, embedding)
-SELECT id, ARRAY(SELECT sin(id * 7.0 + d)::real FROM generate_series(1, {DIMENSIONS}) AS d)::halfvec FROM memory_system.episodes;
-INSERT INTO memory_system.semantic_memory (id, concept, content, knowledge_type, log_position, created_at, embedding)
-SELECT gen_random_uuid(), 'concept' || n, 'word' || n % 1000, 'type-' || n % 100, 0, '2026-01-01Z'::timestamptz + n * interval '1 second',
-    CASE WHEN n > 5 THEN ARRAY[{",".join(["0.1"] * DIMENSIONS)}]::halfvec END
+INSERT INTO memory_system.passages
+    (kind, owner, part, content, labels, agent_id, timestamp, importance_score, tags, stream_seq, recorded_at)
+SELECT kind, episode_id, 0, content, 'label', agent_id, timestamp, importance_score, tags, stream_seq, recorded_at FROM memory_system.episodes;
+INSERT INTO memory_system.vectors (space, passage, embedding)
+SELECT (SELECT id FROM memory_system.spaces), id, ARRAY(SELECT sin(id * 7.0 + d)::real FROM generate_series(1, {DIMENSIONS}) AS d)::halfvec
+FROM memory_system.passages;
+INSERT INTO memory_system.semantic_memory (id, concept, content, knowledge_type, log_position, created_at)
+SELECT gen_random_uuid(), 'concept' || n, 'word' || n % 1000, 'type-' || n % 100, 0, '2026-01-01Z'::timestamptz + n * interval '1 second'
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.working_memory (session_id, agent_id, context_key, context_data, expiry_time)
 SELECT 'session-' || n % 1000, 'agent-' || n % 100, 'key-' || n, '{{}}', now() + (n - 10) * interval '1 minute' FROM generate_series(1, {ROWS}) AS n;
-INSERT INTO memory_system.unembedded_episodes SELECT 1, id FROM memory_system.episodes;
+INSERT INTO memory_system.unembedded SELECT 1, id FROM memory_system.passages;
 """  # noqa: E501
 
 
@@ -51,7 +54,7 @@ class Explaining(Database):
     plans: dict[str, set[str]]
 
     async def run(self, connection: Connection, asked: Statement, *values: Any) -> list[asyncpg.Record]:
-        if "CREATE INDEX" not in asked.sql:
+        if "CREATE INDEX" not in asked.sql and "LOCK TABLE" not in asked.sql:
             plan = await connection.fetch(f"EXPLAIN (COSTS OFF) {asked.sql}", *values)
             self.plans.setdefault(asked.name, set()).update(row[0] for row in plan)
         return await super().run(connection, asked, *values)
@@ -75,12 +78,12 @@ async def explained(postgres_dsn: str, redis_url: str) -> AsyncIterator[Explaini
     database = Explaining(settings)
     database.plans = {}
     await database.open()
+    space = await claim_space(database, "test", DIMENSIONS)
     async with database.connection() as connection:
         await connection.execute(FILL, timeout=100)
-    await claim_space(database, "test", DIMENSIONS)
     async with database.connection() as connection:
         await connection.execute("VACUUM ANALYZE", timeout=100)
-    await ask_everything(database, settings)
+    await ask_everything(database, space, settings)
     yield database
     await database.close()
     await server.execute("DROP DATABASE test_indexes WITH (FORCE)")
@@ -96,7 +99,7 @@ class Constant:
         return HalfVector([0.1] * DIMENSIONS)
 
 
-async def ask_everything(database: Explaining, settings: MemorySettings) -> None:
+async def ask_everything(database: Explaining, space: Space, settings: MemorySettings) -> None:
     late = START + timedelta(days=1)
     for asked in (
         RecentFilter(),
@@ -109,7 +112,7 @@ async def ask_everything(database: Explaining, settings: MemorySettings) -> None
     await get_episodes(database, ["event-5"])
     await episode_states(database, ["event-5"])
     cache = Cache("redis://127.0.0.1:1", "", 0.1, 1)
-    search = Search(database, cache, Constant(), settings)  # type: ignore[arg-type] - has what Search asks of it
+    search = Search(database, cache, Constant(), space, settings)  # type: ignore[arg-type] - has what Search asks of it
     for request in (
         SearchRequest(query="word7"),
         SearchRequest(query="word7", agent_id="agent-7"),
@@ -127,32 +130,42 @@ async def ask_everything(database: Explaining, settings: MemorySettings) -> None
     await memory.list(WorkingFilter(session_id="session-7", limit=5))
     await memory.sweep(5)
     await database.rows(embedder.NEXT, 16)
-    await database.rows(embedder.NEXT_CONCEPTS, 16)
-    await database.rows(embedder.PUT, [1], [HalfVector([0.1] * DIMENSIONS)])
+    await database.rows(embedder.PUT, space.id, [1], [HalfVector([0.1] * DIMENSIONS)])
 
 
 SERVES = {
-    "episodes_pkey": "next_unembedded",
     "episodes_episode_id_key": "get_episodes",
     "episodes_by_time": "recent_episodes",
     "episodes_by_agent": "recent_episodes",
     "episodes_by_action": "recent_episodes",
     "episodes_by_tag": "recent_episodes",
-    "episodes_by_term": "text_arm",
-    "episode_embeddings_pkey": "vector_arm_exact",
-    "episode_embeddings_nearest": "vector_arm_nearest",
-    "unembedded_episodes_pkey": "next_unembedded",
+    "passages_pkey": "next_unembedded",
+    "passages_by_agent": "count_candidates",
+    "passages_by_tag": "count_candidates",
+    "passages_by_term": "text_arm",
+    "passages_owner_stream_seq_part_key": "episode_states",
+    "vectors_by_passage": "vector_arm_exact",
+    "vectors_nearest_1": "vector_arm_nearest",
+    "unembedded_pkey": "next_unembedded",
     "working_memory_session_id_context_key_key": "get_working",
     "working_memory_by_agent": "list_working",
     "working_memory_by_expiry": "sweep_working",
     "semantic_memory_pkey": "get_concept",
     "semantic_memory_by_time": "list_concepts",
     "semantic_memory_by_type": "list_concepts",
-    "semantic_memory_by_term": "text_arm",
-    "semantic_memory_unembedded": "next_unembedded_concepts",
+    "semantic_memory_by_term": "list_concepts",
 }
 """Index and a statement that is planned with it."""
-UNIQUE_ONLY = {"alembic_version_pkc", "consumer_position_pkey", "embedding_space_pkey", "working_memory_pkey"}
+UNIQUE_ONLY = {
+    "alembic_version_pkc",
+    "consumer_position_pkey",
+    "spaces_pkey",
+    "spaces_current",
+    "episodes_pkey",
+    "vectors_pkey",
+    "unembedded_by_passage",
+    "working_memory_pkey",
+}
 """Keys of tables with a row or a few; and `working_memory.id`, the specification's primary key, that `sweep_working` deletes by."""
 
 
@@ -167,10 +180,10 @@ class TestIndexes:
         assert {row["indexname"] for row in rows} == {*SERVES, *UNIQUE_ONLY}
 
     async def test_a_search_by_agent_compares_only_that_agents_vectors(self, explained: Explaining) -> None:
-        assert explained.uses("vector_arm_exact", "episodes_by_agent")
+        assert explained.uses("vector_arm_exact", "passages_by_agent")
 
     async def test_a_search_by_tag_reads_only_its_rows(self, explained: Explaining) -> None:
-        assert explained.uses("count_candidates", "episodes_by_tag")
+        assert explained.uses("count_candidates", "passages_by_tag")
 
     async def test_every_file_is_a_statement_that_loads(self) -> None:
         from memory.database import QUERIES

@@ -17,10 +17,11 @@ from memory.cache import Cache
 from memory.concepts import put_concept
 from memory.database import Database
 from memory.embedder import Embedder
-from memory.embedding import Embedding, SpaceMismatch, claim_space
+from memory.embedding import Embedding
 from memory.episode_row import EpisodeRow
 from memory.search import Search
 from memory.settings import MemorySettings
+from memory.spaces import Space, SpaceMismatch, claim_space
 from schemas.concepts import ConceptRequest
 from schemas.memory import SearchRequest
 from tests.memory.conftest import START
@@ -58,14 +59,19 @@ async def embedding() -> AsyncIterator[Embedding]:
     opened.close()
 
 
-@pytest.fixture
-def embedder(database: Database, embedding: Embedding, settings: MemorySettings) -> Embedder:
-    return Embedder(database, embedding, Arrivals(database, embeds=True, recheck_s=1), settings)
+@pytest_asyncio.fixture
+async def space(database: Database) -> Space:
+    return await claim_space(database, WordModel.model, WordModel.dimensions)
 
 
 @pytest.fixture
-def search(database: Database, cache: Cache, embedding: Embedding, settings: MemorySettings) -> Search:
-    return Search(database, cache, embedding, settings)
+def embedder(database: Database, embedding: Embedding, space: Space, settings: MemorySettings) -> Embedder:
+    return Embedder(database, embedding, space, Arrivals(database, embeds=True, recheck_s=1), settings)
+
+
+@pytest.fixture
+def search(database: Database, cache: Cache, embedding: Embedding, space: Space, settings: MemorySettings) -> Search:
+    return Search(database, cache, embedding, space, settings)
 
 
 async def embed_all(embedder: Embedder) -> None:
@@ -124,6 +130,7 @@ class TestFilters:
         database: Database,
         cache: Cache,
         embedding: Embedding,
+        space: Space,
         embedder: Embedder,
         settings: MemorySettings,
         make_row: MakeRow,
@@ -134,9 +141,8 @@ class TestFilters:
         rng = random.Random(f"{mode} {exact_len_max}")
         rows = [random_row(make_row, rng, seq) for seq in range(1, 121)]
         await remember(rows)
-        await claim_space(database, embedding.model, embedding.dimensions)
         await embed_all(embedder)
-        search = Search(database, cache, embedding, msgspec.structs.replace(settings, exact_len_max=exact_len_max))
+        search = Search(database, cache, embedding, space, msgspec.structs.replace(settings, exact_len_max=exact_len_max))
         for _ in range(40):
             asked = random_request(rng, mode)
             terms = set(asked.query.split())
@@ -148,6 +154,7 @@ class TestFilters:
         database: Database,
         cache: Cache,
         embedding: Embedding,
+        space: Space,
         embedder: Embedder,
         settings: MemorySettings,
         make_row: MakeRow,
@@ -156,9 +163,8 @@ class TestFilters:
         rng = random.Random("nearest")
         rows = [random_row(make_row, rng, seq) for seq in range(1, 201)]
         await remember(rows)
-        await claim_space(database, embedding.model, embedding.dimensions)
         await embed_all(embedder)
-        indexed = Search(database, cache, embedding, msgspec.structs.replace(settings, exact_len_max=1, arm_len_min=1))
+        indexed = Search(database, cache, embedding, space, msgspec.structs.replace(settings, exact_len_max=1, arm_len_min=1))
         for _ in range(40):
             asked = msgspec.structs.replace(random_request(rng, "vector"), limit=4)
             wanted = {r.episode_id for r in rows if passes(r, asked)}
@@ -170,7 +176,6 @@ class TestFilters:
         self, database: Database, search: Search, embedder: Embedder, make_row: MakeRow, remember: Remember
     ) -> None:
         await remember([make_row(1, "alpha delta"), make_row(2, "alpha"), make_row(3, "delta delta delta alpha")])
-        await claim_space(database, "words", len(WORDS))
         await embed_all(embedder)
         found = (await search.find(SearchRequest(query="alpha", mode="vector"))).results
         ranked = [(hit.id, hit.ranks.vector, hit.ranks.text) for hit in found]
@@ -199,7 +204,6 @@ class TestFinding:
     async def test_what_has_no_vector_yet_is_found_by_text(
         self, database: Database, search: Search, make_row: MakeRow, remember: Remember
     ) -> None:
-        await claim_space(database, "words", len(WORDS))
         await remember([make_row(1, "alpha")])
         (hit,) = (await search.find(SearchRequest(query="alpha"))).results
         assert (hit.ranks.text, hit.ranks.vector) == (1, None)
@@ -207,7 +211,6 @@ class TestFinding:
     async def test_concepts_are_found_by_both_arms_and_only_where_asked(
         self, database: Database, search: Search, embedder: Embedder
     ) -> None:
-        await claim_space(database, "words", len(WORDS))
         asked = ConceptRequest(concept="alpha", content="alpha bravo", confidence_score=0.6)
         concept = await put_concept(database, asked)
         await embed_all(embedder)
@@ -221,7 +224,6 @@ class TestCache:
     async def test_the_second_answer_comes_from_the_cache_until_something_is_committed(
         self, database: Database, search: Search, embedder: Embedder, make_row: MakeRow, remember: Remember
     ) -> None:
-        await claim_space(database, "words", len(WORDS))
         asked = SearchRequest(query="alpha")
 
         async def answer() -> tuple[bool, list[str]]:
@@ -255,7 +257,7 @@ class TestSpace:
         self, database: Database, cache: Cache, settings: MemorySettings, make_row: MakeRow, remember: Remember
     ) -> None:
         await remember([make_row(1, "alpha")])
-        search = Search(database, cache, None, settings)
+        search = Search(database, cache, None, None, settings)
         assert len((await search.find(SearchRequest(query="alpha"))).results) == 1
         with pytest.raises(Refused) as refused:
             await search.find(SearchRequest(query="alpha", mode="vector"))
