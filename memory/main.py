@@ -16,6 +16,9 @@ from memory.database import Database, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, load
 from memory.fold import Fold, Projection
+from memory.forgetting.eraser import Eraser
+from memory.forgetting.forgetter import Forgetter
+from memory.forgetting.projection import Forgetting
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
@@ -92,7 +95,9 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
-    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder)
+    eraser = Eraser(bus, database, cache, settings)
+    forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
+    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
@@ -100,6 +105,7 @@ async def _serve(
             tasks.create_task(persister.run(), name="persister")
             tasks.create_task(cache.keep_trying(), name="cache")
             tasks.create_task(sweep(working, settings), name="sweeper")
+            tasks.create_task(eraser.run(), name="eraser")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
             ready()
@@ -109,7 +115,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database)]
+    return [Passages(database), Forgetting(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

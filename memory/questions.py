@@ -12,6 +12,7 @@ from memory.concepts import CONCEPT_AGENT, get_concept, list_concepts, put_conce
 from memory.database import RAISED, Database, refused_reason
 from memory.embedder import Embedder
 from memory.episodes import get_episodes, recent_episodes
+from memory.forgetting.forgetter import Forgetter
 from memory.search import Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
@@ -35,6 +36,7 @@ class Questions:
         arrivals: Arrivals,
         stats: Stats,
         embedder: Embedder | None,
+        forgetter: Forgetter,
     ) -> None:
         self._bus = bus
         self._database = database
@@ -43,6 +45,7 @@ class Questions:
         self._arrivals = arrivals
         self._stats = stats
         self._embedder = embedder
+        self._forgetter = forgetter
 
     def service(self, awaiting_max: int) -> Service:
         """The service, not started yet. `awaiting_max`: most `memory.await` that wait at a time."""
@@ -65,6 +68,7 @@ class Questions:
             subjects.MEMORY_SEMANTIC_PUT: self.put_semantic,
             subjects.MEMORY_SEMANTIC_GET: self.get_semantic,
             subjects.MEMORY_SEMANTIC_LIST: self.list_semantic,
+            subjects.MEMORY_FORGET: self._forgetter.forget,
         }
 
     async def recent(self, asked: RecentFilter) -> EpisodePage:

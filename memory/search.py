@@ -55,12 +55,13 @@ class Search:
         if asked.mode == "vector" and self._embedding is None:
             raise refusal(422, "this memory has no embedding (CEREBRO_MEMORY_EMBEDDING=none): search by text", path="$.mode")
         asked = msgspec.convert(storable(msgspec.to_builtins(asked)), SearchRequest)
+        epoch = self._cache.epoch
         key = await self._key(asked)
         results = await self._cached(key)
         cached = results is not None
         if results is None:
             results = await self._hits(await self._fused(asked))
-            await self._cache.put(key, msgspec.json.encode(results), self._settings.search_cache_ttl_s)
+            await self._cache.put(key, msgspec.json.encode(results), self._settings.search_cache_ttl_s, epoch)
         return SearchResults(results=results, next_before=None, took_ms=round((time.perf_counter() - start) * 1000, 3), cached=cached)
 
     async def _key(self, asked: SearchRequest) -> str:
