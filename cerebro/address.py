@@ -1,9 +1,16 @@
 """Where something listens."""
 
+import secrets
 import socket
+from contextlib import suppress
 from typing import Final
 
 import msgspec
+
+PORTS: Final = range(15_000, 32_000)
+"""Where a free port is looked for: below the range of outgoing connections on Linux and macOS."""
+TRIES_MAX: Final = 50
+"""How many ports are tried there before the system is asked for any."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -28,10 +35,16 @@ class Address(msgspec.Struct, frozen=True):
     def chosen(self) -> "Address":
         """This one, or for port 0 the same host with a port that was free a moment ago.
 
-        Somebody may take the port before its server does; the start then fails and says so.
+        Not one of those that the system hands to outgoing connections, because a server keeps its port over restarts. Somebody
+        may take it before its server does; the start then fails and says so.
         """
         if self.port:
             return self
+        for _ in range(TRIES_MAX):
+            candidate = Address(self.host, secrets.choice(PORTS))
+            with suppress(OSError):
+                candidate.require_free()
+                return candidate
         with self._listen() as probe:
             return Address(self.host, probe.getsockname()[1])
 

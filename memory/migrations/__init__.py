@@ -43,13 +43,13 @@ async def _revision(connection: asyncpg.Connection) -> str | None:
     return revision
 
 
-def upgrade_script(current: str | None) -> str:
-    """The SQL that leads from revision `current` (None: an empty database) to the newest."""
+def upgrade_script(current: str | None, to: str = "head") -> str:
+    """The SQL that leads from revision `current` (None: an empty database) to another, the newest unless one is named."""
     from alembic import command  # noqa: PLC0415 - half a second and 40 MB, needed once in a database's life
     from alembic.config import Config  # noqa: PLC0415
 
     script = io.StringIO()
     config = Config(output_buffer=script)
     config.set_main_option("script_location", str(FOLDER))
-    command.upgrade(config, f"{current}:head" if current else "head", sql=True)
+    command.upgrade(config, f"{current}:{to}" if current else to, sql=True)
     return script.getvalue()

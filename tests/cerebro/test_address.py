@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from cerebro.address import Address
+from cerebro.address import PORTS, Address
 
 
 class TestAddress:
@@ -26,6 +26,9 @@ class TestAddress:
 class TestPorts:
     def test_port_0_becomes_a_free_one(self) -> None:
         Address().chosen().require_free()
+
+    def test_it_is_none_that_an_outgoing_connection_could_take_meanwhile(self) -> None:
+        assert {Address().chosen().port in PORTS for _ in range(20)} == {True}
 
     def test_a_port_in_use_is_not_free(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):

@@ -7,6 +7,13 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from memory import migrations
+from memory.cache import Cache
+from memory.database import Database
+from memory.episodes import episode_states
+from memory.search import Search
+from memory.settings import MemorySettings
+from memory.stats import COUNT
+from schemas.memory import SearchRequest
 
 COLUMNS = {
     "episodes": {
@@ -21,6 +28,46 @@ COLUMNS = {
     },
 }  # fmt: skip
 """Every column of the specification."""
+
+
+OF_0001 = """
+INSERT INTO memory_system.episodes
+    (episode_id, kind, agent_id, timestamp, action_type, action_details, tags, subject, stream_seq, recorded_at, content_hash, content,
+    labels)
+SELECT 'event-' || n, 'episode', 'nexus', now(), 'note', '{}', ARRAY['x'], 's', n, now(), '', 'alpha ' || n, 'note x'
+FROM generate_series(1, 3) AS n;
+INSERT INTO memory_system.semantic_memory (id, concept, content, log_position, embedding)
+VALUES ('0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000', 'pool', 'sizing', 2, '[1,0]'), (gen_random_uuid(), 'other', 'thing', 2, NULL);
+INSERT INTO memory_system.embedding_space (model, dimensions) VALUES ('words', 2);
+INSERT INTO memory_system.episode_embeddings SELECT id, '[0,1]' FROM memory_system.episodes WHERE stream_seq < 3;
+INSERT INTO memory_system.unembedded_episodes SELECT 0, id FROM memory_system.episodes WHERE stream_seq = 3;
+"""
+
+
+class TestUpgrade:
+    async def test_what_was_remembered_by_the_first_release_is_found_by_this_one(
+        self, fresh_database: str, settings: MemorySettings
+    ) -> None:
+        connection = await asyncpg.connect(fresh_database)
+        await connection.execute(f"CREATE SCHEMA {migrations.SCHEMA}")
+        await connection.execute(migrations.upgrade_script(None, "0001"))
+        await connection.execute(OF_0001)
+        await connection.close()
+        await migrations.apply(fresh_database)
+        database = Database(settings)
+        await database.open()
+        search = Search(database, Cache("redis://127.0.0.1:1", "", 0.1, 1), None, None, settings)
+        assert {hit.id for hit in (await search.find(SearchRequest(query="alpha", tags=["x"]))).results} == {
+            "event-1",
+            "event-2",
+            "event-3",
+        }
+        assert [hit.kind for hit in (await search.find(SearchRequest(query="pool"))).results] == ["concept"]
+        assert await episode_states(database, ["event-1", "event-3"]) == {"event-1": True, "event-3": False}
+        counted = await database.row(COUNT)
+        assert counted is not None
+        assert (counted["concepts"], counted["unembedded"]) == (2, 2)
+        await database.close()
 
 
 class TestMigrations:
