@@ -6,6 +6,7 @@ meanwhile it cannot know, so it is emptied (of our keys) before it is believed a
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -109,11 +110,19 @@ class Cache:
     async def drop_searches(self) -> None:
         """Drop every kept answer, those under way included. Where Redis is away now, it is emptied before it is believed again."""
         self._epoch += 1
-        await asyncio.sleep(2 * self._timeout_s)  # the longest that a `put` which began before may take
+        await self._once_quiet(lambda: self._drop(SEARCHES))
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Drop these keys, of which nothing is left elsewhere already. As for `drop_searches` where Redis is away now."""
+        if keys:
+            await self._once_quiet(lambda: self._unlink([self._prefix + key for key in keys]))
+
+    async def _once_quiet(self, drop: Callable[[], Awaitable[None]]) -> None:
+        await asyncio.sleep(2 * self._timeout_s)  # the longest that what was about to be written before may take
         if not self.trusted:
             return
         try:
-            await self._drop(SEARCHES)
+            await drop()
         except (RedisError, OSError) as e:
             self.distrust(str(e) or type(e).__name__)
 
@@ -129,9 +138,11 @@ class Cache:
             log.info("Redis is there, and empty")
 
     async def _drop(self, pattern: str) -> None:
-        found = [key async for key in self._redis.scan_iter(match=self._prefix + pattern, count=SCAN_LEN)]
-        for start in range(0, len(found), SCAN_LEN):
-            await self._redis.unlink(*found[start : start + SCAN_LEN])
+        await self._unlink([key async for key in self._redis.scan_iter(match=self._prefix + pattern, count=SCAN_LEN)])
+
+    async def _unlink(self, keys: Sequence[bytes | str]) -> None:
+        for start in range(0, len(keys), SCAN_LEN):
+            await self._redis.unlink(*keys[start : start + SCAN_LEN])
 
     async def _try(self, ask: Any) -> Any:
         if not self.trusted:

@@ -72,8 +72,7 @@ class WorkingMemory:
     async def forget(self, asked: ForgetRequest) -> int:
         """Erase the items of an agent, a session or a tag, those whose time is over too; return how many. Raises `Unavailable`."""
         records = await self._written(ERASE, asked.agent_id, asked.session_id, asked.tag)
-        for r in records:
-            await self._cache.put_version(_cache_key(r["session_id"], r["context_key"]), r["version"], b"null", GRAVE_TTL_S)
+        await self._cache.forget([_cache_key(r["session_id"], r["context_key"]) for r in records])
         return len(records)
 
     async def sweep(self, len_max: int) -> int:

@@ -19,6 +19,7 @@ log = logging.getLogger("cerebro.memory")
 
 SIZE: Final = statement("scrub_size")
 TABLES: Final = statement("scrub_tables")
+CLEAR: Final = statement("clear_samples")
 NEXT: Final = statement("next_transaction")
 BEFORE: Final = statement("snapshots_before")
 SWITCH: Final = statement("switch_wal")
@@ -65,6 +66,7 @@ class Scrubber:
             raise Unavailable("PostgreSQL: a session has been looking at what was deleted all the time") from e
 
     async def _write_again(self, connection: Connection, *, whole: bool) -> None:
+        await self._database.run(connection, CLEAR)
         for record in await self._database.run(connection, TABLES, whole):
             await connection.execute(record["command"], timeout=self._settings.scrub_s_max)
         if whole:
