@@ -17,6 +17,7 @@ from memory.cache import Cache
 from memory.concepts import get_concept, list_concepts
 from memory.database import Connection, Database, Statement, statement
 from memory.episodes import episode_states, get_episodes, recent_episodes
+from memory.forgetting import eraser, forgetter, projection
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space, claim_space
@@ -45,6 +46,11 @@ FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.working_memory (session_id, agent_id, context_key, context_data, expiry_time)
 SELECT 'session-' || n % 1000, 'agent-' || n % 100, 'key-' || n, '{{}}', now() + (n - 10) * interval '1 minute' FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.unembedded SELECT 1, id FROM memory_system.passages;
+INSERT INTO memory_system.forgettings
+SELECT 'receipt-' || n, 'selector-' || n, n, '2026-01-01Z', 1, 1, '{{}}', 1, 0, 0, 0, 0, 0, true, '{{}}' FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.erasures SELECT receipt, true FROM memory_system.forgettings;
+INSERT INTO memory_system.forgotten_ids SELECT sha256(n::text::bytea), 'receipt-' || n FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.log_copies SELECT n, 'event-' || n FROM generate_series(1, {ROWS}) AS n;
 """  # noqa: E501
 
 
@@ -129,6 +135,10 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     await memory.list(WorkingFilter(agent_id="agent-7", limit=5))
     await memory.list(WorkingFilter(session_id="session-7", limit=5))
     await memory.sweep(5)
+    await database.rows(eraser.GET, "receipt-7")
+    await database.rows(eraser.IDS, "receipt-7")
+    await database.rows(forgetter.FIND, "selector-7", b"7")
+    await database.rows(projection.COPIES, ["event-7"])
     await database.rows(embedder.NEXT, 16)
     await database.rows(embedder.PUT, space.id, [1], [HalfVector([0.1] * DIMENSIONS)])
 
@@ -150,6 +160,12 @@ SERVES = {
     "working_memory_session_id_context_key_key": "get_working",
     "working_memory_by_agent": "list_working",
     "working_memory_by_expiry": "sweep_working",
+    "forgettings_pkey": "get_forgetting",
+    "forgettings_by_selector": "find_forgetting",
+    "forgotten_ids_pkey": "find_forgetting",
+    "forgotten_ids_by_receipt": "forgotten_ids",
+    "erasures_pkey": "get_forgetting",
+    "log_copies_by_episode": "copies_of",
     "semantic_memory_pkey": "get_concept",
     "semantic_memory_by_time": "list_concepts",
     "semantic_memory_by_type": "list_concepts",
@@ -159,6 +175,8 @@ SERVES = {
 UNIQUE_ONLY = {
     "alembic_version_pkc",
     "consumer_position_pkey",
+    "late_places_pkey",
+    "log_copies_pkey",
     "spaces_pkey",
     "spaces_current",
     "episodes_pkey",
