@@ -1,0 +1,234 @@
+"""What is selected, refused, told and kept when something is to be forgotten: the memory actor on real servers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from bus import streams, subjects
+from bus.connection import Bus, Stored
+from bus.errors import Refused
+from bus.log import entries
+from bus.settings import BusSettings
+from memory.settings import MemorySettings
+from schemas.concepts import ConceptRequest
+from schemas.consensus import CountedVote, Decision, Opened, Proposal, Vote
+from schemas.forgetting import ForgetReceipt, ForgetRequest, Forgotten
+from schemas.learning import Lesson
+from schemas.memory import Action, ById, RecentFilter, WorkingFilter, WorkingPut
+from schemas.tasks import AssignedTask, Assignment, Finished, Result, Submission
+from tests.integration.test_memory_actor import actor
+
+
+@pytest.fixture
+def bus_settings(nats_url: str, prefix: str) -> BusSettings:
+    return BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
+
+
+@pytest.fixture
+def settings(fresh_database: str, redis_url: str) -> MemorySettings:
+    return MemorySettings(
+        postgres_dsn=fresh_database,
+        redis_url=redis_url,
+        embedding="none",
+        pool_size_min=1,
+        pool_size_max=6,
+        reconnect_pause_s=0.1,
+        scrub_bytes_max=0,  # bytes are looked for elsewhere
+    )
+
+
+@pytest_asyncio.fixture
+async def bus(bus_settings: BusSettings, settings: MemorySettings) -> AsyncIterator[Bus]:
+    """A connection beside a running memory actor."""
+    await streams.declare(bus_settings)
+    async with actor(bus_settings, settings):
+        connected = await Bus.connect(bus_settings, "test")
+        yield connected
+        await connected.close()
+
+
+async def say(bus: Bus, text: str, agent: str = "ops", **fields: Any) -> Stored:
+    return await bus.publish(subjects.EPISODE, Action(action_type="note", action_details={"text": text}, **fields), agent=agent)
+
+
+async def forget(bus: Bus, **selector: str) -> ForgetReceipt:
+    receipt: ForgetReceipt = await bus.ask(subjects.MEMORY_FORGET, ForgetRequest(**selector), timeout_s=60)
+    return receipt
+
+
+async def refused(bus: Bus, **selector: str) -> tuple[int, str]:
+    with pytest.raises(Refused) as told:
+        await forget(bus, **selector)
+    problem = told.value.problem()
+    return problem.status, problem.detail or ""
+
+
+async def names(bus: Bus) -> list[str]:
+    """The rows of what stands on the log, in its order, without what tells of forgettings."""
+    found = await entries(bus, list(subjects.MESH_SUBJECTS))
+    return [entry.name for entry in found if entry.name != subjects.FORGOTTEN.name]
+
+
+async def propose(bus: Bus, proposal: str, proposer: str, voter: str, *, decided: bool) -> list[Stored]:
+    """A proposal with one vote; `decided` writes its decision, which repeats the vote."""
+    electorate = [voter]
+    said = [
+        await bus.publish(subjects.PROPOSAL, Proposal(title="t", electorate=electorate), proposal=proposal, agent=proposer),
+        await bus.publish(
+            subjects.OPENED, Opened(title="t", electorate=electorate, proposer=proposer, deadline="2027-01-01T00:00:00Z"), proposal=proposal
+        ),
+        await bus.publish(subjects.VOTE, Vote(choice="approve", rationale="because"), proposal=proposal, agent=voter),
+    ]
+    if decided:
+        vote = CountedVote(agent=voter, choice="approve", confidence=1, rationale="because", evidence=[], seq=said[2].seq, counted=True)
+        tally = {"approve": 1, "reject": 0, "abstain": 0, "absent": 0}
+        decision = Decision(status="accepted", choice="approve", tally=tally, votes=[vote], decided_at_seq=said[2].seq)
+        said.append(await bus.publish(subjects.DECISION, decision, proposal=proposal))
+    return said
+
+
+class TestConsensus:
+    async def test_a_vote_of_an_ended_proposal_goes_and_the_decision_that_repeats_it_is_named(self, bus: Bus) -> None:
+        said = await propose(bus, "p1", "nexus", "ops", decided=True)
+        receipt = await forget(bus, agent_id="ops")
+        assert (receipt.episodes, receipt.remains) == (1, [said[3].event_id])
+        assert await names(bus) == [row.name for row in (subjects.PROPOSAL, subjects.OPENED, subjects.DECISION)]
+
+    async def test_an_open_proposal_is_named_and_nothing_is_forgotten(self, bus: Bus) -> None:
+        await say(bus, "first")
+        await propose(bus, "p1", "nexus", "ops", decided=False)
+        status, detail = await refused(bus, agent_id="ops")
+        assert status == 409
+        assert "proposal p1" in detail
+        assert len(await names(bus)) == 4
+        assert len((await bus.ask(subjects.MEMORY_RECENT, RecentFilter(agent_id="ops"))).episodes) == 2
+
+    async def test_with_what_it_proposed_goes_all_that_was_said_about_it(self, bus: Bus) -> None:
+        await propose(bus, "p1", "ops", "nexus", decided=True)
+        await propose(bus, "p2", "aria", "nexus", decided=True)
+        receipt = await forget(bus, agent_id="ops")
+        assert (receipt.episodes, receipt.remains) == (4, [])
+        assert len(await names(bus)) == 4
+
+    async def test_a_record_of_the_mesh_is_not_forgotten_alone(self, bus: Bus) -> None:
+        said = await propose(bus, "p1", "ops", "nexus", decided=True)
+        status, detail = await refused(bus, id=said[3].event_id)
+        assert status == 409
+        assert "consensus.decision" in detail
+        assert (await forget(bus, id=said[0].event_id)).episodes == 4
+
+
+class TestTasks:
+    async def test_what_an_agent_did_goes_and_the_end_that_repeats_it_is_named(self, bus: Bus) -> None:
+        task = AssignedTask(title="t", task_id="t1")
+        await bus.publish(subjects.TASK_SUBMITTED, Submission(title="t"), task="t1")
+        await bus.publish(subjects.TASK_ASSIGNED, Assignment(fence=1, lease_s=5, task=task), task="t1", agent="ops")
+        await bus.publish(subjects.TASK_RESULT, Result(fence=1, output="done"), task="t1", agent="ops")
+        assert (await refused(bus, agent_id="ops"))[0] == 409
+        end = await bus.publish(subjects.TASK_FINISHED, Finished(status="succeeded", agent="ops", output="done"), task="t1")
+        receipt = await forget(bus, agent_id="ops")
+        assert (receipt.episodes, receipt.remains) == (2, [end.event_id])
+        assert await names(bus) == [subjects.TASK_SUBMITTED.name, subjects.TASK_FINISHED.name]
+
+
+class TestCiting:
+    async def test_what_cites_it_is_kept_and_named(self, bus: Bus) -> None:
+        gone = await say(bus, "evidence")
+        vote = await bus.publish(subjects.VOTE, Vote(choice="approve", rationale=f"as {gone.event_id} says"), proposal="p1", agent="aria")
+        lesson = await bus.publish(subjects.LESSON, Lesson(topic="t", content="c", source_episodes=[gone.event_id]), agent="aria")
+        crossing = await say(bus, "see there", cross_reference=gone.event_id)
+        await say(bus, "nothing to do with it")
+        receipt = await forget(bus, id=gone.event_id)
+        assert receipt.remains == [vote.event_id, lesson.event_id, crossing.event_id]
+
+    async def test_of_what_goes_with_it_nothing_remains(self, bus: Bus) -> None:
+        first = await say(bus, "one", session_id="s")
+        await say(bus, "two", session_id="s", cross_reference=first.event_id)
+        assert (await forget(bus, session_id="s")).remains == []
+
+
+class TestConcepts:
+    async def test_one_that_rests_on_others_too_is_told_anew_without_it(self, bus: Bus) -> None:
+        gone, kept = await say(bus, "pools are slow"), await say(bus, "pools need a limit")
+        sources = [gone.event_id, kept.event_id]
+        await bus.ask(subjects.MEMORY_RECENT, RecentFilter())
+        asked = ConceptRequest(concept="pools", content="pools are slow\npools need a limit", source_episodes=sources)
+        concept = await bus.ask(subjects.MEMORY_SEMANTIC_PUT, asked)
+        receipt = await forget(bus, id=gone.event_id)
+        assert (receipt.concepts_erased, receipt.concepts_rewritten) == (0, 1)
+        told = (await entries(bus, [subjects.CONCEPT.wildcard]))[-1]
+        assert (told.tokens["concept"], told.body.content, told.body.source_episodes) == (
+            concept.concept_id,
+            "pools need a limit",
+            [kept.event_id],
+        )
+
+    async def test_a_concept_is_forgotten_by_its_id(self, bus: Bus) -> None:
+        concept = await bus.ask(subjects.MEMORY_SEMANTIC_PUT, ConceptRequest(concept="c", content="x"))
+        receipt = await forget(bus, id=concept.concept_id)
+        assert (receipt.episodes, receipt.concepts_erased) == (0, 1)
+        with pytest.raises(Refused):
+            await bus.ask(subjects.MEMORY_SEMANTIC_GET, ById(id=concept.concept_id))
+
+
+class TestDeadLetters:
+    @pytest.mark.parametrize("selector", [{"session_id": "s"}, {"tag": "t"}, {"agent_id": "ops"}])
+    async def test_one_that_could_never_be_persisted_goes_with_its_entry(self, bus: Bus, selector: dict[str, str]) -> None:
+        await self.bury(bus, {"action_type": 5, "session_id": "s", "tags": ["t"]}, "ops")
+        await self.bury(bus, {"action_type": 5, "session_id": "other", "tags": ["tt"]}, "nexus")
+        receipt = await forget(bus, **selector)
+        assert (receipt.episodes, receipt.dead_letters, receipt.log_entries) == (0, 1, 1)
+        (left,) = await entries(bus, [subjects.DEAD_LETTER.wildcard], stream=subjects.DEAD)
+        assert left.body.subject == subjects.EPISODE.subject(agent="nexus")
+        assert [entry.seq for entry in await entries(bus, [subjects.EPISODE.wildcard])] == [left.body.stream_seq]
+
+    @staticmethod
+    async def bury(bus: Bus, body: dict[str, Any], agent: str) -> None:
+        stored = await bus.publish(subjects.EPISODE, body, agent=agent)
+        async with asyncio.timeout(15):
+            while stored.seq not in [e.body.stream_seq for e in await entries(bus, ["dead.>"], stream=subjects.DEAD)]:
+                await asyncio.sleep(0.05)
+
+
+class TestWorkingMemory:
+    async def test_its_items_go_alone_where_there_is_nothing_else(self, bus: Bus) -> None:
+        for session in ("s", "other"):
+            await bus.ask(subjects.MEMORY_WORKING_PUT, WorkingPut(session_id=session, key="k", context_data={}, tags=[session]))
+        receipt = await forget(bus, tag="s")
+        assert (receipt.working_items, receipt.episodes) == (1, 0)
+        left = await bus.ask(subjects.MEMORY_WORKING_LIST, WorkingFilter())
+        assert [item.session_id for item in left.items] == ["other"]
+
+
+class TestTold:
+    async def test_the_log_names_what_is_forgotten_and_not_what_was_asked_for(self, bus: Bus) -> None:
+        gone = await say(bus, "x", session_id="a secret name")
+        receipt = await forget(bus, session_id="a secret name")
+        (told,) = await entries(bus, [subjects.FORGOTTEN.wildcard])
+        assert told.tokens["receipt"] == receipt.receipt
+        assert (told.body.ids, told.body.seqs) == ([gone.event_id], [gone.seq])
+        assert b"secret" not in msgspec.json.encode(told.body)
+        assert isinstance(told.body, Forgotten)
+
+    async def test_what_it_tells_of_is_no_memory_that_can_be_forgotten(self, bus: Bus) -> None:
+        await say(bus, "x")
+        await forget(bus, agent_id="ops")
+        (told,) = await entries(bus, [subjects.FORGOTTEN.wildcard])
+        assert (await refused(bus, id=told.event_id))[0] == 409
+
+    async def test_asked_again_after_more_has_come_the_receipt_is_a_new_one(self, bus: Bus) -> None:
+        await say(bus, "x", tags=["t"])
+        first = await forget(bus, tag="t")
+        assert await forget(bus, tag="t") == first
+        await say(bus, "y", tags=["t"])
+        second = await forget(bus, tag="t")
+        assert second.receipt != first.receipt
+        assert (await forget(bus, tag="t")).receipt == second.receipt
+
+    async def test_tables_larger_than_the_settings_allow_are_not_scrubbed_and_it_says_so(self, bus: Bus) -> None:
+        await say(bus, "x")
+        assert not (await forget(bus, agent_id="ops")).scrubbed
