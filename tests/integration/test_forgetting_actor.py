@@ -1,9 +1,12 @@
 """What is selected, refused, told and kept when something is to be forgotten: the memory actor on real servers."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import msgspec
 import pytest
 import pytest_asyncio
@@ -22,36 +25,55 @@ from schemas.memory import Action, ById, RecentFilter, WorkingFilter, WorkingPut
 from schemas.tasks import AssignedTask, Assignment, Finished, Result, Submission
 from tests.integration.test_memory_actor import actor
 
-
-@pytest.fixture
-def bus_settings(nats_url: str, prefix: str) -> BusSettings:
-    return BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-def settings(fresh_database: str, redis_url: str) -> MemorySettings:
-    return MemorySettings(
-        postgres_dsn=fresh_database,
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bus(nats_url: str, postgres_dsn: str, redis_url: str) -> AsyncIterator[Bus]:
+    """A connection beside one running memory actor for all of these tests; each has agents, sessions and tags of its own."""
+    name = f"test_{secrets.token_hex(6)}"
+    server = await asyncpg.connect(postgres_dsn)
+    await server.execute(f"CREATE DATABASE {name}")
+    settings = MemorySettings(
+        postgres_dsn=urlsplit(postgres_dsn)._replace(path=f"/{name}").geturl(),
         redis_url=redis_url,
         embedding="none",
         pool_size_min=1,
         pool_size_max=6,
-        reconnect_pause_s=0.1,
         scrub_bytes_max=0,  # bytes are looked for elsewhere
     )
-
-
-@pytest_asyncio.fixture
-async def bus(bus_settings: BusSettings, settings: MemorySettings) -> AsyncIterator[Bus]:
-    """A connection beside a running memory actor."""
+    bus_settings = BusSettings(nats_url=nats_url, prefix=name.replace("_", "-"), log_bytes_max=64 * 1024**2)
     await streams.declare(bus_settings)
     async with actor(bus_settings, settings):
         connected = await Bus.connect(bus_settings, "test")
         yield connected
-        await connected.close()
+    for config in streams.declared(connected):
+        await connected.api(f"STREAM.DELETE.{config['name']}", {})
+    await connected.close()
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
 
 
-async def say(bus: Bus, text: str, agent: str = "ops", **fields: Any) -> Stored:
+@pytest_asyncio.fixture(loop_scope="module")
+async def since(bus: Bus) -> int:
+    """Where the log ends before the test."""
+    info = await bus.api(f"STREAM.INFO.{bus.stream(subjects.MESH)}", {})
+    return int(info["state"]["last_seq"])
+
+
+@pytest.fixture
+def ops() -> str:
+    """An agent that no other test knows."""
+    return f"ops-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def word() -> str:
+    """A word that no other test uses."""
+    return f"w{secrets.token_hex(8)}"
+
+
+async def say(bus: Bus, text: str, agent: str = "teller", **fields: Any) -> Stored:
     return await bus.publish(subjects.EPISODE, Action(action_type="note", action_details={"text": text}, **fields), agent=agent)
 
 
@@ -67,9 +89,9 @@ async def refused(bus: Bus, **selector: str) -> tuple[int, str]:
     return problem.status, problem.detail or ""
 
 
-async def names(bus: Bus) -> list[str]:
-    """The rows of what stands on the log, in its order, without what tells of forgettings."""
-    found = await entries(bus, list(subjects.MESH_SUBJECTS))
+async def names(bus: Bus, since: int) -> list[str]:
+    """The rows of what stands on the log after `since`, in its order, without what tells of forgettings."""
+    found = await entries(bus, list(subjects.MESH_SUBJECTS), since)
     return [entry.name for entry in found if entry.name != subjects.FORGOTTEN.name]
 
 
@@ -92,30 +114,32 @@ async def propose(bus: Bus, proposal: str, proposer: str, voter: str, *, decided
 
 
 class TestConsensus:
-    async def test_a_vote_of_an_ended_proposal_goes_and_the_decision_that_repeats_it_is_named(self, bus: Bus) -> None:
-        said = await propose(bus, "p1", "nexus", "ops", decided=True)
-        receipt = await forget(bus, agent_id="ops")
+    async def test_a_vote_of_an_ended_proposal_goes_and_the_decision_that_repeats_it_is_named(
+        self, bus: Bus, since: int, ops: str, word: str
+    ) -> None:
+        said = await propose(bus, word, "nexus", ops, decided=True)
+        receipt = await forget(bus, agent_id=ops)
         assert (receipt.episodes, receipt.remains) == (1, [said[3].event_id])
-        assert await names(bus) == [row.name for row in (subjects.PROPOSAL, subjects.OPENED, subjects.DECISION)]
+        assert await names(bus, since) == [row.name for row in (subjects.PROPOSAL, subjects.OPENED, subjects.DECISION)]
 
-    async def test_an_open_proposal_is_named_and_nothing_is_forgotten(self, bus: Bus) -> None:
-        await say(bus, "first")
-        await propose(bus, "p1", "nexus", "ops", decided=False)
-        status, detail = await refused(bus, agent_id="ops")
+    async def test_an_open_proposal_is_named_and_nothing_is_forgotten(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        await say(bus, "first", ops)
+        await propose(bus, word, "nexus", ops, decided=False)
+        status, detail = await refused(bus, agent_id=ops)
         assert status == 409
-        assert "proposal p1" in detail
-        assert len(await names(bus)) == 4
-        assert len((await bus.ask(subjects.MEMORY_RECENT, RecentFilter(agent_id="ops"))).episodes) == 2
+        assert f"proposal {word}" in detail
+        assert len(await names(bus, since)) == 4
+        assert len((await bus.ask(subjects.MEMORY_RECENT, RecentFilter(agent_id=ops))).episodes) == 2
 
-    async def test_with_what_it_proposed_goes_all_that_was_said_about_it(self, bus: Bus) -> None:
-        await propose(bus, "p1", "ops", "nexus", decided=True)
-        await propose(bus, "p2", "aria", "nexus", decided=True)
-        receipt = await forget(bus, agent_id="ops")
+    async def test_with_what_it_proposed_goes_all_that_was_said_about_it(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        await propose(bus, word, ops, "nexus", decided=True)
+        await propose(bus, f"{word}-2", "aria", "nexus", decided=True)
+        receipt = await forget(bus, agent_id=ops)
         assert (receipt.episodes, receipt.remains) == (4, [])
-        assert len(await names(bus)) == 4
+        assert len(await names(bus, since)) == 4
 
-    async def test_a_record_of_the_mesh_is_not_forgotten_alone(self, bus: Bus) -> None:
-        said = await propose(bus, "p1", "ops", "nexus", decided=True)
+    async def test_a_record_of_the_mesh_is_not_forgotten_alone(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        said = await propose(bus, word, ops, "nexus", decided=True)
         status, detail = await refused(bus, id=said[3].event_id)
         assert status == 409
         assert "consensus.decision" in detail
@@ -123,32 +147,32 @@ class TestConsensus:
 
 
 class TestTasks:
-    async def test_what_an_agent_did_goes_and_the_end_that_repeats_it_is_named(self, bus: Bus) -> None:
-        task = AssignedTask(title="t", task_id="t1")
-        await bus.publish(subjects.TASK_SUBMITTED, Submission(title="t"), task="t1")
-        await bus.publish(subjects.TASK_ASSIGNED, Assignment(fence=1, lease_s=5, task=task), task="t1", agent="ops")
-        await bus.publish(subjects.TASK_RESULT, Result(fence=1, output="done"), task="t1", agent="ops")
-        assert (await refused(bus, agent_id="ops"))[0] == 409
-        end = await bus.publish(subjects.TASK_FINISHED, Finished(status="succeeded", agent="ops", output="done"), task="t1")
-        receipt = await forget(bus, agent_id="ops")
+    async def test_what_an_agent_did_goes_and_the_end_that_repeats_it_is_named(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        task = AssignedTask(title="t", task_id=word)
+        await bus.publish(subjects.TASK_SUBMITTED, Submission(title="t"), task=word)
+        await bus.publish(subjects.TASK_ASSIGNED, Assignment(fence=1, lease_s=5, task=task), task=word, agent=ops)
+        await bus.publish(subjects.TASK_RESULT, Result(fence=1, output="done"), task=word, agent=ops)
+        assert (await refused(bus, agent_id=ops))[0] == 409
+        end = await bus.publish(subjects.TASK_FINISHED, Finished(status="succeeded", agent=ops, output="done"), task=word)
+        receipt = await forget(bus, agent_id=ops)
         assert (receipt.episodes, receipt.remains) == (2, [end.event_id])
-        assert await names(bus) == [subjects.TASK_SUBMITTED.name, subjects.TASK_FINISHED.name]
+        assert await names(bus, since) == [subjects.TASK_SUBMITTED.name, subjects.TASK_FINISHED.name]
 
 
 class TestCiting:
-    async def test_what_cites_it_is_kept_and_named(self, bus: Bus) -> None:
+    async def test_what_cites_it_is_kept_and_named(self, bus: Bus, word: str) -> None:
         gone = await say(bus, "evidence")
-        vote = await bus.publish(subjects.VOTE, Vote(choice="approve", rationale=f"as {gone.event_id} says"), proposal="p1", agent="aria")
+        vote = await bus.publish(subjects.VOTE, Vote(choice="approve", rationale=f"as {gone.event_id} says"), proposal=word, agent="aria")
         lesson = await bus.publish(subjects.LESSON, Lesson(topic="t", content="c", source_episodes=[gone.event_id]), agent="aria")
         crossing = await say(bus, "see there", cross_reference=gone.event_id)
         await say(bus, "nothing to do with it")
         receipt = await forget(bus, id=gone.event_id)
         assert receipt.remains == [vote.event_id, lesson.event_id, crossing.event_id]
 
-    async def test_of_what_goes_with_it_nothing_remains(self, bus: Bus) -> None:
-        first = await say(bus, "one", session_id="s")
-        await say(bus, "two", session_id="s", cross_reference=first.event_id)
-        assert (await forget(bus, session_id="s")).remains == []
+    async def test_of_what_goes_with_it_nothing_remains(self, bus: Bus, word: str) -> None:
+        first = await say(bus, "one", session_id=word)
+        await say(bus, "two", session_id=word, cross_reference=first.event_id)
+        assert (await forget(bus, session_id=word)).remains == []
 
 
 class TestConcepts:
@@ -176,59 +200,69 @@ class TestConcepts:
 
 
 class TestDeadLetters:
-    @pytest.mark.parametrize("selector", [{"session_id": "s"}, {"tag": "t"}, {"agent_id": "ops"}])
-    async def test_one_that_could_never_be_persisted_goes_with_its_entry(self, bus: Bus, selector: dict[str, str]) -> None:
-        await self.bury(bus, {"action_type": 5, "session_id": "s", "tags": ["t"]}, "ops")
-        await self.bury(bus, {"action_type": 5, "session_id": "other", "tags": ["tt"]}, "nexus")
+    @pytest.mark.parametrize("name", ["session_id", "tag", "agent_id"])
+    async def test_one_that_could_never_be_persisted_goes_with_its_entry(
+        self, bus: Bus, since: int, ops: str, word: str, name: str
+    ) -> None:
+        selector = {name: {"session_id": word, "tag": word, "agent_id": ops}[name]}
+        gone = await self.bury(bus, {"action_type": 5, "session_id": word, "tags": [word]}, ops)
+        kept = await self.bury(bus, {"action_type": 5, "session_id": f"{word}-2", "tags": [f"{word}-2"]}, f"{ops}-2")
         receipt = await forget(bus, **selector)
         assert (receipt.episodes, receipt.dead_letters, receipt.log_entries) == (0, 1, 1)
-        (left,) = await entries(bus, [subjects.DEAD_LETTER.wildcard], stream=subjects.DEAD)
-        assert left.body.subject == subjects.EPISODE.subject(agent="nexus")
-        assert [entry.seq for entry in await entries(bus, [subjects.EPISODE.wildcard])] == [left.body.stream_seq]
+        left = await self.buried(bus)
+        assert kept.seq in left
+        assert gone.seq not in left
+        assert [entry.seq for entry in await entries(bus, [subjects.EPISODE.wildcard], since)] == [kept.seq]
 
     @staticmethod
-    async def bury(bus: Bus, body: dict[str, Any], agent: str) -> None:
+    async def buried(bus: Bus) -> list[int]:
+        return [entry.body.stream_seq for entry in await entries(bus, list(subjects.DEAD_SUBJECTS), stream=subjects.DEAD)]
+
+    async def bury(self, bus: Bus, body: dict[str, Any], agent: str) -> Stored:
         stored = await bus.publish(subjects.EPISODE, body, agent=agent)
         async with asyncio.timeout(15):
-            while stored.seq not in [e.body.stream_seq for e in await entries(bus, ["dead.>"], stream=subjects.DEAD)]:
+            while stored.seq not in await self.buried(bus):
                 await asyncio.sleep(0.05)
+        return stored
 
 
 class TestWorkingMemory:
-    async def test_its_items_go_alone_where_there_is_nothing_else(self, bus: Bus) -> None:
-        for session in ("s", "other"):
+    async def test_its_items_go_alone_where_there_is_nothing_else(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        for session in (word, f"{word}-2"):
             await bus.ask(subjects.MEMORY_WORKING_PUT, WorkingPut(session_id=session, key="k", context_data={}, tags=[session]))
-        receipt = await forget(bus, tag="s")
+        receipt = await forget(bus, tag=word)
         assert (receipt.working_items, receipt.episodes) == (1, 0)
-        left = await bus.ask(subjects.MEMORY_WORKING_LIST, WorkingFilter())
-        assert [item.session_id for item in left.items] == ["other"]
+        left = await bus.ask(subjects.MEMORY_WORKING_LIST, WorkingFilter(session_id=f"{word}-2"))
+        assert [item.session_id for item in left.items] == [f"{word}-2"]
 
 
 class TestTold:
-    async def test_the_log_names_what_is_forgotten_and_not_what_was_asked_for(self, bus: Bus) -> None:
-        gone = await say(bus, "x", session_id="a secret name")
-        receipt = await forget(bus, session_id="a secret name")
-        (told,) = await entries(bus, [subjects.FORGOTTEN.wildcard])
+    async def test_the_log_names_what_is_forgotten_and_not_what_was_asked_for(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        gone = await say(bus, "x", session_id=f"secret {word}")
+        receipt = await forget(bus, session_id=f"secret {word}")
+        (told,) = await entries(bus, [subjects.FORGOTTEN.wildcard], since)
         assert told.tokens["receipt"] == receipt.receipt
         assert (told.body.ids, told.body.seqs) == ([gone.event_id], [gone.seq])
-        assert b"secret" not in msgspec.json.encode(told.body)
+        assert word.encode() not in msgspec.json.encode(told.body)
         assert isinstance(told.body, Forgotten)
 
-    async def test_what_it_tells_of_is_no_memory_that_can_be_forgotten(self, bus: Bus) -> None:
-        await say(bus, "x")
-        await forget(bus, agent_id="ops")
-        (told,) = await entries(bus, [subjects.FORGOTTEN.wildcard])
+    async def test_what_it_tells_of_is_no_memory_that_can_be_forgotten(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        await say(bus, "x", ops)
+        await forget(bus, agent_id=ops)
+        (told,) = await entries(bus, [subjects.FORGOTTEN.wildcard], since)
         assert (await refused(bus, id=told.event_id))[0] == 409
 
-    async def test_asked_again_after_more_has_come_the_receipt_is_a_new_one(self, bus: Bus) -> None:
-        await say(bus, "x", tags=["t"])
-        first = await forget(bus, tag="t")
-        assert await forget(bus, tag="t") == first
-        await say(bus, "y", tags=["t"])
-        second = await forget(bus, tag="t")
+    async def test_asked_again_after_more_has_come_the_receipt_is_a_new_one(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        await say(bus, "x", tags=[word])
+        first = await forget(bus, tag=word)
+        assert await forget(bus, tag=word) == first
+        await say(bus, "y", tags=[word])
+        second = await forget(bus, tag=word)
         assert second.receipt != first.receipt
-        assert (await forget(bus, tag="t")).receipt == second.receipt
+        assert (await forget(bus, tag=word)).receipt == second.receipt
 
-    async def test_tables_larger_than_the_settings_allow_are_not_scrubbed_and_it_says_so(self, bus: Bus) -> None:
-        await say(bus, "x")
-        assert not (await forget(bus, agent_id="ops")).scrubbed
+    async def test_tables_larger_than_the_settings_allow_are_not_scrubbed_and_it_says_so(
+        self, bus: Bus, since: int, ops: str, word: str
+    ) -> None:
+        await say(bus, "x", ops)
+        assert not (await forget(bus, agent_id=ops)).scrubbed
