@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from bus import subjects
 from bus.connection import Bus
-from bus.errors import CerebroError, bad_request, not_found
+from bus.errors import CerebroError, bad_request, not_found, refusal
 from bus.service import Service
 from memory.arrivals import Arrivals
 from memory.concepts import CONCEPT_AGENT, get_concept, list_concepts, put_concept
@@ -13,10 +13,12 @@ from memory.database import RAISED, Database, refused_reason
 from memory.embedder import Embedder
 from memory.episodes import get_episodes, recent_episodes
 from memory.forgetting.forgetter import Forgetter
+from memory.forgetting.guard import was_forgotten
 from memory.search import Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
 from schemas.concepts import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
+from schemas.forgetting import FORGOTTEN_CODE
 from schemas.memory import ById, Changed, Deleted, EpisodePage, EpisodeView, RecentFilter, WorkingKey, WorkingPut, WorkingView
 
 SERVICE: Final = "memory"
@@ -76,6 +78,8 @@ class Questions:
 
     async def get(self, asked: ById) -> EpisodeView:
         found = await get_episodes(self._database, [asked.id])
+        if not found and await was_forgotten(self._database, asked.id):
+            raise refusal(404, f"episode {asked.id} was forgotten", code=FORGOTTEN_CODE)
         if not found:
             raise not_found(f"no episode {asked.id}")
         return found[0]

@@ -9,6 +9,9 @@ from schemas.words import Body, EventId, EventIds, Reply, Token
 PLACES_MAX = 10_000
 """Most places in the log that one entry names."""
 
+FORGOTTEN_CODE = "forgotten"
+"""Code of the problem that says that something was there and has been forgotten."""
+
 
 class ForgetRequest(Body, frozen=True, kw_only=True):
     """`memory.forget`, `POST /memory/forget`, `DELETE /memory/episodic/{id}`: exactly one of these says what is erased."""

@@ -7,7 +7,8 @@ What is not confirmed is done again, after a restart too.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -16,6 +17,7 @@ from bus.connection import Bus
 from bus.errors import CerebroError, Unavailable
 from memory.cache import Cache
 from memory.database import Database, statement
+from memory.forgetting.hashes import id_hash
 from memory.forgetting.payloads import erase_payloads
 from memory.forgetting.replies import erase_replies
 from memory.forgetting.scrub import Scrubber
@@ -75,7 +77,7 @@ class Eraser:
         unfinished = await self._database.rows(UNFINISHED, AT_ONCE_MAX)
         for record in unfinished:
             hashes = {r["id_hash"] for r in await self._database.rows(IDS, record["receipt"])}
-            await erase_payloads(self._bus, record["seqs"], hashes)
+            await erase_payloads(self._bus, record["seqs"], partial(_is_among, hashes))
             await erase_replies(self._bus, hashes)
         if unfinished:
             await self._cache.drop_searches()
@@ -85,7 +87,7 @@ class Eraser:
     async def _late(self) -> int:
         places = [r["stream_seq"] for r in await self._database.rows(LATE, LATE_MAX)]
         if places:
-            await erase_payloads(self._bus, places, ())
+            await erase_payloads(self._bus, places, lambda _, seq: seq in places)
             await self._database.rows(LATE_DONE, places)
         return bool(places)
 
@@ -127,6 +129,10 @@ class Eraser:
                 await self._confirmed.wait()
         except TimeoutError:
             return
+
+
+def _is_among(hashes: Container[bytes], ident: str, _seq: int) -> bool:
+    return id_hash(ident) in hashes
 
 
 def _receipt(record: asyncpg.Record) -> ForgetReceipt:

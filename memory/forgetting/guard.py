@@ -24,6 +24,11 @@ async def remembered(database: Database, connection: Connection, rows: Sequence[
     return [row for row in rows if row.stream_seq not in late]
 
 
+async def was_forgotten(database: Database, ident: str) -> bool:
+    """Whether this id was known and has been forgotten."""
+    return bool(await database.rows(AMONG, [id_hash(ident)]))
+
+
 async def note_copies(database: Database, connection: Connection, again: Sequence[EpisodeRow]) -> None:
     """Note where the log holds events once more that were known already, so that forgetting finds each place."""
     await database.run(connection, COPIES, [row.stream_seq for row in again], [row.episode_id for row in again])

@@ -3,19 +3,18 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Callable, Collection, Container
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
-from nats.aio.msg import Msg
 
 from bus import entries, streams, subjects
 from bus.connection import Bus
 from bus.erasing import erase_all, sequence, stored
 from bus.errors import Unavailable
 from bus.ids import event_id
-from memory.forgetting.hashes import id_hash
 from schemas.dead import DeadLetter
+from schemas.entry import Entry
 from schemas.forgetting import ForgetRequest
 
 COPYING_S: Final = 10.0
@@ -32,16 +31,36 @@ class Letter(msgspec.Struct, frozen=True):
     letter: DeadLetter
 
 
-async def erase_payloads(bus: Bus, seqs: Collection[int], hashes: Container[bytes]) -> None:
-    """Empty these places of the log, and whatever was copied from them or buries one of these ids. Raises `Unavailable`."""
-    await erase_all(bus, bus.stream(subjects.MESH), seqs)
-    places = frozenset(seqs)
+Wanted = Callable[[str, int], bool]
+"""Whether an event of this id, at this place of the log, is to be erased."""
+
+
+async def erase_payloads(bus: Bus, seqs: Collection[int], wanted: Wanted) -> None:
+    """Empty those of these places of the log where what is wanted stands, and whatever was copied from there or buries it.
+
+    Raises `Unavailable`.
+    """
+    standing = await _standing(bus, seqs, wanted)
+    await erase_all(bus, bus.stream(subjects.MESH), standing)
     await _copied(bus)
-    await erase_all(bus, bus.stream(subjects.LESSONS), await _copies(bus, bus.stream(subjects.LESSONS), places))
-    if await _copies(bus, f"KV_{bus.stream('affect')}", places):
+    await erase_all(bus, bus.stream(subjects.LESSONS), await _copies(bus, bus.stream(subjects.LESSONS), wanted))
+    if subjects.AFFECT.name in standing.values() or await _copies(bus, f"KV_{bus.stream('affect')}", wanted):
         await streams.remake_affect(bus)
-    dead = [found.place async for found in letters(bus, lambda x: x.stream_seq in places or id_hash(x.event_id) in hashes)]
+    dead = [found.place async for found in letters(bus) if wanted(found.event_id, found.stream_seq)]
     await erase_all(bus, bus.stream(subjects.DEAD), dead)
+
+
+async def _standing(bus: Bus, seqs: Collection[int], wanted: Wanted) -> dict[int, str]:
+    """Where what is wanted stands, and which row of the table it is; empty for what is malformed.
+
+    A database may be older than its log, and then its places are those of other events.
+    """
+    found = {}
+    for seq in seqs:
+        entry = await bus.entry_at(seq)
+        if entry is not None and wanted(entry.event_id, seq):
+            found[seq] = entry.name if isinstance(entry, Entry) else ""
+    return found
 
 
 async def _copied(bus: Bus) -> None:
@@ -56,30 +75,32 @@ async def _copied(bus: Bus) -> None:
             await asyncio.sleep(LOOK_S)
 
 
-async def _copies(bus: Bus, stream: str, places: Container[int]) -> list[int]:
-    """Where `stream` holds copies of these places of the log."""
-    return [sequence(msg) async for msg in stored(bus, stream) if _origin(msg) in places]
+async def _copies(bus: Bus, stream: str, wanted: Wanted) -> list[int]:
+    """Where `stream` holds copies of what is wanted."""
+    incarnation = await bus.log_incarnation()
+    found = []
+    async for msg in stored(bus, stream):
+        headers = msg.headers or {}
+        if source := headers.get(entries.SOURCE):
+            seq = int(source.split()[1])
+            if wanted(_event_id(headers, incarnation, seq), seq):
+                found.append(sequence(msg))
+    return found
 
 
-def _origin(msg: Msg) -> int:
-    """Where in the log a copy came from; 0: it is none."""
-    source = (msg.headers or {}).get(entries.SOURCE)
-    return int(source.split()[1]) if source else 0
-
-
-async def letters(bus: Bus, wanted: Callable[[Letter], bool]) -> AsyncIterator[Letter]:
-    """The dead letters that are wanted."""
+async def letters(bus: Bus) -> AsyncIterator[Letter]:
+    """Every dead letter."""
     incarnation = await bus.log_incarnation()
     async for msg in stored(bus, bus.stream(subjects.DEAD)):
         try:
             body = entries.decode(DeadLetter, msg.data)
         except entries.BAD_BODY:
             continue
-        headers = body.headers
-        ident = headers.get(entries.EVENT_ID) or headers.get(entries.MSG_ID) or event_id(incarnation, body.stream_seq)
-        found = Letter(sequence(msg), body.stream_seq, ident, body)
-        if wanted(found):
-            yield found
+        yield Letter(sequence(msg), body.stream_seq, _event_id(body.headers, incarnation, body.stream_seq), body)
+
+
+def _event_id(headers: Mapping[str, str], incarnation: str, seq: int) -> str:
+    return headers.get(entries.EVENT_ID) or headers.get(entries.MSG_ID) or event_id(incarnation, seq)
 
 
 def is_asked_for(asked: ForgetRequest, found: Letter) -> bool:

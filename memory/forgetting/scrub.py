@@ -24,6 +24,8 @@ NEXT: Final = statement("next_transaction")
 BEFORE: Final = statement("snapshots_before")
 SWITCH: Final = statement("switch_wal")
 CHECKPOINT: Final = statement("checkpoint")
+CANNOT: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.DiskFullError)
+"""What will not pass by itself: we may not, the server is older than 18, or there is no room for a table's second copy."""
 LOOK_S: Final = 0.05
 
 
@@ -45,7 +47,7 @@ class Scrubber:
                 await self._nobody_looks_back(connection)
             try:
                 await self._write_again(connection, whole=whole)
-            except asyncpg.InsufficientPrivilegeError as e:
+            except CANNOT as e:
                 log.warning("PostgreSQL's files were not scrubbed: %s", e)
                 return False
         if not whole:

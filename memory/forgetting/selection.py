@@ -51,7 +51,7 @@ class Selection:
             if len(rewritten) <= CONCEPTS_MAX or len(events) <= 1:
                 break
             events, complete = events[: len(events) // 2], False
-        dead = [found async for found in letters(self._bus, lambda x: is_asked_for(asked, x))]
+        dead = [found async for found in letters(self._bus) if is_asked_for(asked, found)]
         return await self._whole(asked, events, erased, rewritten, dead, complete=complete)
 
     async def _whole(

@@ -286,6 +286,8 @@ class TestAfter:
 
             await eventually(empty)
             await get(http, f"/memory/episodic/{story.ids['id'][0]}", 404)
+            again = action(late, "teller", episode_id=story.ids["id"][0])
+            assert "forgotten" in (await post(http, "/memory/action", again, 409))["errors"][0]["message"]
         assert in_files(story.up.data, late) == []
 
     async def test_a_lesson_that_comes_again_is_not_learned(self, story: Story) -> None:

@@ -16,10 +16,12 @@ from bus.connection import Bus, Stored
 from bus.errors import Refused
 from bus.log import entries
 from bus.settings import BusSettings
+from memory.forgetting.payloads import erase_payloads
 from memory.settings import MemorySettings
 from schemas.concepts import ConceptRequest
 from schemas.consensus import CountedVote, Decision, Opened, Proposal, Vote
-from schemas.forgetting import ForgetReceipt, ForgetRequest, Forgotten
+from schemas.emotion import Affect
+from schemas.forgetting import FORGOTTEN_CODE, ForgetReceipt, ForgetRequest, Forgotten
 from schemas.learning import Lesson
 from schemas.memory import Action, ById, RecentFilter, WorkingFilter, WorkingPut
 from schemas.tasks import AssignedTask, Assignment, Finished, Result, Submission
@@ -41,6 +43,7 @@ async def bus(nats_url: str, postgres_dsn: str, redis_url: str) -> AsyncIterator
         pool_size_min=1,
         pool_size_max=6,
         scrub_bytes_max=0,  # bytes are looked for elsewhere
+        forget_events_max=6,
     )
     bus_settings = BusSettings(nats_url=nats_url, prefix=name.replace("_", "-"), log_bytes_max=64 * 1024**2)
     await streams.declare(bus_settings)
@@ -226,6 +229,26 @@ class TestDeadLetters:
         return stored
 
 
+class TestPayloads:
+    async def test_a_place_where_another_event_stands_is_left_alone(self, bus: Bus, word: str) -> None:
+        stored = await say(bus, word)
+        await erase_payloads(bus, [stored.seq], lambda ident, _: ident == "another")
+        assert await bus.entry_at(stored.seq) is not None
+        await erase_payloads(bus, [stored.seq], lambda ident, _: ident == stored.event_id)
+        assert await bus.entry_at(stored.seq) is None
+
+    async def test_the_bucket_of_feelings_is_made_again_without_those_forgotten(self, bus: Bus, ops: str) -> None:
+        feeling = Affect(valence=0.5, arousal=0, dominance=0, label="content", cause="said so")
+        for agent in (ops, ops, f"{ops}-2"):
+            await bus.publish(subjects.AFFECT, feeling, agent=agent)
+        assert (await forget(bus, agent_id=ops)).episodes == 2
+        kv = await bus.kv("affect")
+        async with asyncio.timeout(15):
+            while f"{ops}-2" not in (keys := await kv.keys()):
+                await asyncio.sleep(0.05)
+        assert ops not in keys
+
+
 class TestWorkingMemory:
     async def test_its_items_go_alone_where_there_is_nothing_else(self, bus: Bus, since: int, ops: str, word: str) -> None:
         for session in (word, f"{word}-2"):
@@ -260,6 +283,19 @@ class TestTold:
         second = await forget(bus, tag=word)
         assert second.receipt != first.receipt
         assert (await forget(bus, tag=word)).receipt == second.receipt
+
+    async def test_more_than_one_forgetting_takes_is_forgotten_by_asking_again(self, bus: Bus, word: str) -> None:
+        for n in range(8):
+            await say(bus, f"{n}", tags=[word])
+        told = [await forget(bus, tag=word) for _ in range(3)]
+        assert [(receipt.episodes, receipt.complete) for receipt in told] == [(6, False), (2, True), (2, True)]
+
+    async def test_a_forgotten_episode_is_404_and_says_why(self, bus: Bus) -> None:
+        gone = await say(bus, "x")
+        await forget(bus, id=gone.event_id)
+        with pytest.raises(Refused) as told:
+            await bus.ask(subjects.MEMORY_GET, ById(id=gone.event_id))
+        assert (told.value.problem().status, told.value.problem().code) == (404, FORGOTTEN_CODE)
 
     async def test_tables_larger_than_the_settings_allow_are_not_scrubbed_and_it_says_so(
         self, bus: Bus, since: int, ops: str, word: str
