@@ -21,6 +21,11 @@ def derived(*parts: object) -> str:
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(str(p) for p in parts)))
 
 
+def affect_answer_id(agent: str, event_id: str, seq: int) -> str:
+    """The id of the state by which the built-in `agent` answers the entry at `seq`: the same after every restart."""
+    return derived("affect", agent, event_id, seq)
+
+
 def event_id(incarnation: str, seq: int) -> str:
     """The id of an entry whose publisher gave none: UUIDv5 of stream incarnation and sequence."""
     return derived(incarnation, seq)

@@ -24,8 +24,8 @@ Status = Literal["healthy", "degraded", "unhealthy", "disabled"]
 BUILT_IN = ("nexus", "aria", "ricardo")
 """The agents that come with Cerebro; without one the mesh is degraded."""
 STORES = ("postgresql", "pgvector", "redis")
-MEMORIES = ("working_memory", "episodic_memory", "semantic_memory")
-LATER = ("consolidation_engine", "continuity_manager", "integrated_graph_memory")
+MEMORIES = ("working_memory", "episodic_memory", "semantic_memory", "continuity_manager", "integrated_graph_memory")
+LATER = ("consolidation_engine",)
 VITAL = ("nats", "postgresql", "episodic_memory", "neural_mesh")
 
 

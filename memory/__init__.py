@@ -2,11 +2,13 @@
 
 The log (JetStream) is the truth; what stands here is its projection, and working and semantic memory beside it.
 
-    log ── `persister` ──> episodes ── `embedder` ──> vectors          PostgreSQL, schema `memory_system`
-                               └────── `search` ───────┘
-    questions ── `questions` ──> episodes, `working`, `concepts`, `search`, `arrivals`, `stats`
+    log ── `persister` ─┬─> episodes ── `embedder` ──> vectors          PostgreSQL, schema `memory_system`
+                        │       └────── `search` ───────┘
+                        ├─> edges (`graph`) ── `spreading`, which `search` may ask
+                        └─> tasks (`open_tasks`) ── `continuity`
+    questions ── `questions` ──> episodes, `working`, `concepts`, `search`, `graph`, `continuity`, `arrivals`, `stats`
 
-Pure, without I/O: `indexed_text`, `importance`, `episode_row`, `cursor`, `fusion`.
+Pure, without I/O: `indexed_text`, `importance`, `episode_row`, `edges`, `cursor`, `fusion`.
 SQL: one statement a file in `queries/`, each called by one function beside the thing it is about.
 """
 

@@ -19,6 +19,8 @@ URGENT: Final = 0
 """Embedded first: what somebody said on purpose."""
 IN_TURN: Final = 1
 """Embedded when there is time: what the protocols wrote."""
+RECEIPT: Final = "recalled"
+"""The field of votes and results that holds the ids of what was recalled."""
 NUL_ESCAPE: Final = b"\\u0000"
 ESCAPE: Final = re.compile(rb"\\(?:u0000|.)")
 """Each escape of a JSON text from the left, so that `\\\\u0000`, an escaped backslash and five characters, is left alone."""
@@ -77,7 +79,7 @@ def _remembered(entry: Entry, body: dict[str, Any]) -> Action:
 
 def _row(entry: Entry, action: Action, body: dict[str, Any]) -> EpisodeRow:
     is_lesson = isinstance(entry.body, Lesson)
-    shown = f"{body['topic']}\n{body['content']}" if is_lesson else content(action.action_details)
+    shown = f"{body['topic']}\n{body['content']}" if is_lesson else content(_worded(entry, action.action_details))
     return EpisodeRow(
         entry=entry,
         episode_id=plain(entry.event_id),
@@ -101,6 +103,11 @@ def _row(entry: Entry, action: Action, body: dict[str, Any]) -> EpisodeRow:
         labels=labels(action.action_type, action.tags),
         urgency=_urgency(entry),
     )
+
+
+def _worded(entry: Entry, details: dict[str, Any]) -> dict[str, Any]:
+    """What of the details is words. Receipts are ids, dozens of them, and would drown what a vote says."""
+    return details if isinstance(entry.body, Action) else {name: said for name, said in details.items() if name != RECEIPT}
 
 
 def _urgency(entry: Entry) -> int | None:

@@ -12,6 +12,7 @@ from bus.settings import BusSettings
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.cache import Cache
+from memory.continuity import Continuations
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, load
@@ -19,6 +20,8 @@ from memory.fold import Fold, Projection
 from memory.forgetting.eraser import Eraser
 from memory.forgetting.forgetter import Forgetter
 from memory.forgetting.projection import Forgetting
+from memory.graph import EdgeProjection
+from memory.open_tasks import TaskProjection
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
@@ -95,9 +98,10 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
+    continuations = Continuations(database, working, settings)
     eraser = Eraser(bus, database, cache, settings)
     forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
-    questions = Questions(bus, database, search, working, arrivals, Stats(database, cache), embedder, forgetter)
+    questions = Questions(bus, database, search, working, arrivals, continuations, Stats(database, cache), embedder, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
@@ -115,7 +119,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database), Forgetting(database)]
+    return [Passages(database), EdgeProjection(database), TaskProjection(database), Forgetting(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

@@ -9,16 +9,19 @@ from bus.errors import CerebroError, bad_request, not_found, refusal
 from bus.service import Service
 from memory.arrivals import Arrivals
 from memory.concepts import CONCEPT_AGENT, get_concept, list_concepts, put_concept
+from memory.continuity import Continuations
 from memory.database import RAISED, Database, refused_reason
 from memory.embedder import Embedder
 from memory.episodes import get_episodes, recent_episodes
 from memory.forgetting.forgetter import Forgetter
 from memory.forgetting.guard import was_forgotten
+from memory.graph import graph_around
 from memory.search import Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
 from schemas.concepts import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
 from schemas.forgetting import FORGOTTEN_CODE
+from schemas.graph import GraphRequest, GraphView
 from schemas.memory import ById, Changed, Deleted, EpisodePage, EpisodeView, RecentFilter, WorkingKey, WorkingPut, WorkingView
 
 SERVICE: Final = "memory"
@@ -36,6 +39,7 @@ class Questions:
         search: Search,
         working: WorkingMemory,
         arrivals: Arrivals,
+        continuations: Continuations,
         stats: Stats,
         embedder: Embedder | None,
         forgetter: Forgetter,
@@ -45,6 +49,7 @@ class Questions:
         self._search = search
         self._working = working
         self._arrivals = arrivals
+        self._continuations = continuations
         self._stats = stats
         self._embedder = embedder
         self._forgetter = forgetter
@@ -71,6 +76,8 @@ class Questions:
             subjects.MEMORY_SEMANTIC_GET: self.get_semantic,
             subjects.MEMORY_SEMANTIC_LIST: self.list_semantic,
             subjects.MEMORY_FORGET: self._forgetter.forget,
+            subjects.MEMORY_GRAPH: self.graph,
+            subjects.MEMORY_CONTINUITY: self._continuations.tell,
         }
 
     async def recent(self, asked: RecentFilter) -> EpisodePage:
@@ -107,6 +114,9 @@ class Questions:
 
     async def list_semantic(self, asked: ConceptFilter) -> ConceptPage:
         return await list_concepts(self._database, asked)
+
+    async def graph(self, asked: GraphRequest) -> GraphView:
+        return await graph_around(self._database, asked)
 
     async def _changed(self, ident: str, kind: Literal["concept", "working"], agent: str) -> None:
         try:

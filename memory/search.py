@@ -22,6 +22,7 @@ from memory.fusion import Found, Fused, fuse
 from memory.positions import positions
 from memory.settings import MemorySettings
 from memory.spaces import Space
+from memory.spreading import Spreading
 from schemas.memory import Ranks, SearchHit, SearchRequest, SearchResults
 from schemas.words import rfc3339
 
@@ -47,6 +48,7 @@ class Search:
         self._embedding = embedding
         self._settings = settings
         self._space = space
+        self._spreading = Spreading(database, settings)
         self._nearest = statement("vector_arm_nearest", space=space.id, dimensions=space.dimensions) if space else None
 
     async def find(self, asked: SearchRequest) -> SearchResults:
@@ -78,7 +80,10 @@ class Search:
         depth = max(s.arm_len_min, 2 * asked.limit)
         text, vector = await asyncio.gather(self._text_arm(asked, depth), self._vector_arm(asked, depth))
         weights = {"text_weight": s.fusion_text_weight, "vector_weight": s.fusion_vector_weight}
-        return fuse(text, vector, k=s.fusion_k, limit=asked.limit, **weights)
+        fused = fuse(text, vector, k=s.fusion_k, limit=2 * depth, **weights)
+        if asked.spread:
+            fused = await self._spreading.over(fused, _filters(asked))
+        return fused[: asked.limit]
 
     async def _text_arm(self, asked: SearchRequest, depth: int) -> list[Found]:
         if asked.mode == "vector":

@@ -81,3 +81,25 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Up to this many candidate rows their vectors are compared one by one (exact); beyond, the index finds them."""
     vector_ef_search: Annotated[int, Meta(ge=1, le=1_000)] = 100
     """Size of the candidate list of the vector index (`hnsw.ef_search`)."""
+
+    spread_damping: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+    """Share of a hit's score that goes on along each edge when a search spreads over the graph (HippoRAG's value)."""
+    spread_rounds: Annotated[int, Meta(ge=1, le=100)] = 10
+    """How many edges the score goes on along; after 10 of them a thousandth is left."""
+    spread_hits_max: Count = 50
+    """Most hits from which a search spreads, the best."""
+    spread_edges_of_node_max: Count = 50
+    """Most edges of one node over which a search spreads, the newest in each direction."""
+    spread_edges_max: Count = 5_000
+    """Most edges over which one search spreads."""
+
+    continuity_importance_min: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    """From this importance on, an episode is told to an agent that goes on."""
+    continuity_episodes_max: Annotated[int, Meta(ge=1, le=200)] = 20
+    """Most important episodes that are told."""
+    continuity_scanned_max: Count = 10_000
+    """Among so many latest episodes of the agent the important ones are looked for."""
+    continuity_tasks_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    """Most open tasks that are told, the oldest."""
+    continuity_projects_max: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    """Most projects whose last handoff packet is told, the latest."""

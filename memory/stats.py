@@ -22,6 +22,8 @@ CHECKS: Final = {
     "working_memory": statement("check_working"),
     "episodic_memory": statement("check_episodic"),
     "semantic_memory": statement("check_semantic"),
+    "continuity_manager": statement("check_continuity"),
+    "integrated_graph_memory": statement("check_graph"),
 }
 """The part and the statement that only works where the part does."""
 

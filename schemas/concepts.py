@@ -54,8 +54,8 @@ class ConceptPage(Reply, frozen=True, kw_only=True):
 class ConceptFormed(Body, frozen=True, kw_only=True):
     """`memory.concept.<concept>`: the concept as it is known from here on; a later entry of the same concept takes its place.
 
-    `consolidated` are the episodes that need no longer be looked at because this concept holds what they say. `run` is the
-    consolidation that formed it; None where somebody told it.
+    `contradicts` are the concepts or episodes whose statements this one contradicts. `consolidated` are the episodes that need no
+    longer be looked at because this concept holds what they say. `run` is the consolidation that formed it; None where somebody told it.
     """
 
     concept: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -63,6 +63,7 @@ class ConceptFormed(Body, frozen=True, kw_only=True):
     knowledge_type: Annotated[str, Meta(min_length=1, max_length=100)] = "general"
     confidence_score: Unit = 0.5
     source_episodes: EventIds = []
+    contradicts: EventIds = []
     origin: Origin = "told"
     consolidated: EventIds = []
     run: str | None = None

@@ -3,9 +3,9 @@
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, field
 
-from schemas.words import Body, EventIds, PageSize, Reply, Text, Title, Token, Tokens, Unit
+from schemas.words import Body, EventIds, PageSize, Receipt, Reply, Text, Title, Token, Tokens, Unit
 
 THRESHOLD_MIN = Fraction(2, 3)
 """No consensus is easier than 2/3 of the electorate."""
@@ -79,12 +79,15 @@ class Opened(Proposal, frozen=True, kw_only=True):
 
 
 class Vote(Body, frozen=True, kw_only=True):
-    """`mesh.consensus.<proposal>.vote.<agent>`: an agent's choice among the options, or `abstain`."""
+    """`mesh.consensus.<proposal>.vote.<agent>`: an agent's choice among the options, or `abstain`. `evidence` is what it cites,
+    `recalled` every memory that was before the voter, cited or not.
+    """
 
     choice: Annotated[str, Meta(min_length=1, max_length=100)]
     confidence: Unit = 1.0
     rationale: Text = ""
     evidence: EventIds = []
+    recalled: Receipt = UNSET
 
 
 class Deadline(Body, frozen=True, kw_only=True):

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from schemas.members import SkillName
-from schemas.words import Body, PageSize, Reply, Text, Title, Token, Unit
+from schemas.words import Body, PageSize, Receipt, Reply, Text, Title, Token, Unit
 
 TASK_TIMEOUT_S_MAX = 7 * 86_400.0
 """Longest time a task may take: 7 days."""
@@ -125,11 +125,12 @@ class InputAnswer(Body, frozen=True, kw_only=True):
 
 
 class Result(Body, frozen=True, kw_only=True):
-    """`mesh.task.<task>.result.<agent>`."""
+    """`mesh.task.<task>.result.<agent>`. `recalled`: the memories that entered the work."""
 
     fence: Fence
     output: Any = None
     message: dict[str, Any] | None = None
+    recalled: Receipt = UNSET
 
 
 class TaskError(Body, frozen=True, kw_only=True):
@@ -141,10 +142,11 @@ class TaskError(Body, frozen=True, kw_only=True):
 
 
 class Failure(Body, frozen=True, kw_only=True):
-    """`mesh.task.<task>.failed.<agent>`."""
+    """`mesh.task.<task>.failed.<agent>`. `recalled`: the memories that entered the work."""
 
     fence: Fence
     error: TaskError
+    recalled: Receipt = UNSET
 
 
 class Cancel(Body, frozen=True, kw_only=True):

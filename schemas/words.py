@@ -25,6 +25,8 @@ Unit = Annotated[float, Meta(ge=0, le=1)]
 Signed = Annotated[float, Meta(ge=-1, le=1)]
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=ID_LEN_MAX)]], Meta(max_length=LIST_LEN_MAX)]
 EventIds = Annotated[list[EventId], Meta(max_length=LIST_LEN_MAX)]
+Receipt = EventIds | msgspec.UnsetType
+"""Ids of memories that were before whoever judged or worked; left out of the message where nobody said."""
 Tokens = Annotated[list[Token], Meta(max_length=LIST_LEN_MAX)]
 PageSize = Annotated[int, Meta(ge=1, le=PAGE_LEN_MAX)]
 Time = Annotated[datetime, Meta(tz=True)]

@@ -16,7 +16,8 @@ rejected  no option other than `reject` can reach that any more, required approv
 expired   the deadline stands before either.
 
 Absent and abstaining agents are no agreement. `decided_at_seq` is the entry at which it became certain; tally and votes
-hold what stood up to there, so every replica would write the same bytes. It is a policy over a trusted log, not
+hold what stood up to there, so every replica would write the same bytes. A vote may tell which memories were before its
+voter (`recalled`); that counts for nothing, and memory draws the receipts from it. It is a policy over a trusted log, not
 Byzantine fault tolerance: who can write the log can forge it.
 
 The law is `rules.verdict`; the hands are in `actor.py`.

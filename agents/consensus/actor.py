@@ -14,6 +14,7 @@ from agents.consensus.case import CaseBuilder
 from agents.members.actor import Members
 from agents.minds import judge
 from agents.protocol import Duty, Question
+from agents.recall import Noted
 from agents.settings import AgentSettings
 from bus import subjects
 from bus.connection import Bus, Outgoing
@@ -158,7 +159,9 @@ class Consensus:
         case = await self._cases.build(ident, state.opened, self._proposals)
         if not rules.may_vote(self._proposals.get(ident, state), self._agent):
             return
-        vote = judge(self._mind, case)
+        noted = Noted()
+        noted.take(case.memories)
+        vote = msgspec.structs.replace(judge(self._mind, case), recalled=noted.receipt())
         msg_id = derived(ident, self._agent, "vote")
         await self._bus.publish(subjects.VOTE, vote, msg_id=msg_id, proposal=ident, agent=self._agent)
 

@@ -13,7 +13,7 @@ from agents.protocol import Duty, Question
 from bus import subjects
 from bus.connection import Bus, Stored
 from bus.errors import TimedOut, conflict, not_found
-from bus.ids import derived, uuid7
+from bus.ids import affect_answer_id, derived, uuid7
 from schemas.consensus import Opened
 from schemas.emotion import Affect, AffectView, Alignment, Collective, MeshAffect, Stimulus, StimulusEvent, StimulusRequest
 from schemas.entry import Entry
@@ -103,7 +103,7 @@ class Emotion:
             self._hear(entry)
             return
         if stimulus := rules.stimulus_in(self._agent, self._own_proposals, entry):
-            self._await_turn(Appraisal(answer_id(self._agent, entry.event_id, entry.seq), stimulus, entry.time))
+            self._await_turn(Appraisal(affect_answer_id(self._agent, entry.event_id, entry.seq), stimulus, entry.time))
         if isinstance(entry.body, Opened) and entry.body.proposer == self._agent:
             self._own_proposals[entry.tokens["proposal"]] = entry.body.title
             _bound(self._own_proposals, OWN_PROPOSALS_MAX)
@@ -226,15 +226,10 @@ class Emotion:
         """The state by which `agent` answered a stimulus: under the id derived from it, where the agent derives its ids as
         the built-in ones do; else its next state after it.
         """
-        exact = answer_id(agent, stored.event_id, stored.seq)
+        exact = affect_answer_id(agent, stored.event_id, stored.seq)
         later = [f for f in self._heard.get(agent, ()) if f.seq > stored.seq]
         found = next((f for f in later if f.event_id == exact), None)
         return found or (later[0] if later and agent not in self._derives else None)
-
-
-def answer_id(agent: str, event_id: str, seq: int) -> str:
-    """The id of the state by which `agent` answers the entry at `seq`: the same after every restart."""
-    return derived("affect", agent, event_id, seq)
 
 
 def initial_id(agent: str, incarnation: str) -> str:

@@ -51,6 +51,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     approval_confidence_min: float = 0.5
 
     @property
+    def memories(self) -> list[str]:
+        """The ids of all that is remembered and before the mind, whether it makes a reason of it or not."""
+        cited = (e.episode_id for e in self.evidence)
+        return list(dict.fromkeys((*cited, *(h.id for h in self.similar), *(k.lesson_id for k in self.lessons))))
+
+    @property
     def text(self) -> str:
         """What the proposal is about, in its own words."""
         return f"{self.proposal.title}. {self.proposal.description}"

@@ -1,11 +1,10 @@
-"""Cross-reference analysis: how episodes, concepts and lessons hang together.
+"""Cross-reference analysis: how episodes, concepts, lessons, tasks and proposals hang together.
 
-From an id, or from what a query recalls, the references are followed: an episode's `cross_reference`, the sources of concepts and
-lessons, ids that are mentioned, a shared session, a shared tag. Paths lead from where the search began to what was reached.
+From an id, or from what a query recalls, the graph of memory is followed; to its edges come a shared session and a shared tag.
+Paths lead from where the search began to what was reached.
 """
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 from typing import Annotated, Any, Literal
 
@@ -15,10 +14,8 @@ from msgspec import Meta
 from agents.skills.skill import Skill, SkillContext, SkillError, bad_input, is_echo
 from bus import subjects
 from bus.errors import CerebroError, Refused
-from schemas.concepts import ConceptWithSources
-from schemas.learning import LessonView
-from schemas.members import Ask
-from schemas.memory import QUERY_LEN_MAX, ById, EpisodeView, RecentFilter
+from schemas.graph import EdgeKind, GraphEdge, GraphNode, GraphRequest, GraphView
+from schemas.memory import QUERY_LEN_MAX, EpisodeView, RecentFilter
 from schemas.words import EventId
 
 NODES_MAX = 60
@@ -33,18 +30,21 @@ PATHS_MAX = 100
 """Most paths of one answer."""
 TAG_SHARE_MAX = 8
 """A tag that more of the nodes have than this says nothing about how they hang together."""
-TEXT_LEN_MAX = 300
-"""Longest text of a node, in characters."""
-DETAIL_TEXT_LEN_MAX = 20_000
-"""How much of a node's details is searched for ids, in characters."""
 ASK_S = 2.0
 """Longest wait for one answer of memory."""
 
-_ID = re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b")
-
-Kind = Literal["cross_reference", "source", "mentions", "same_session", "same_tag"]
-STRENGTH: dict[Kind, int] = {"cross_reference": 0, "source": 1, "mentions": 2, "same_session": 3, "same_tag": 4}
-"""Kinds of reference, the strongest first: it is preferred where two nodes have several."""
+Kind = EdgeKind | Literal["same_session", "same_tag"]
+STRENGTH: dict[str, int] = {
+    "contradicts": 0,
+    "cross_reference": 1,
+    "derived_from": 2,
+    "caused": 3,
+    "informed": 4,
+    "mentions": 5,
+    "same_session": 6,
+    "same_tag": 7,
+}
+"""Kinds of reference, the strongest first: it is preferred where two nodes have several. Those that lead to agents are left out."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """An episode, concept or lesson. `start` marks those where the search began."""
+    """An episode, concept, lesson, task or proposal. `start` marks those where the search began."""
 
     id: str
     kind: str
@@ -83,29 +83,26 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing with all it refers to, as memory gave it."""
+    """One thing with what it may share with others."""
 
     node: Node
-    refers: tuple[tuple[str, Kind], ...] = ()
     tags: tuple[str, ...] = ()
     session: str | None = None
 
 
-def analyse(found: Sequence[Found]) -> References:
-    """The references among these, and the paths from the starts."""
-    known = {f.node.id for f in found}
-    edges = [*_direct(found, known), *_shared(found)]
+def analyse(found: Sequence[Found], drawn: Iterable[GraphEdge]) -> References:
+    """How these hang together, given edges of the graph, and the paths from the starts."""
+    edges = [*_direct({f.node.id for f in found}, drawn), *_shared(found)]
     ends = [f.node.id for f in found if f.node.start]
     return References(nodes=[f.node for f in found], edges=edges, paths=paths(ends, edges)[:PATHS_MAX])
 
 
-def _direct(found: Sequence[Found], known: set[str]) -> list[Edge]:
-    best: dict[tuple[str, str], Kind] = {}
-    for f in found:
-        for target, kind in f.refers:
-            pair = (f.node.id, target)
-            if target in known and target != f.node.id and STRENGTH[kind] < STRENGTH.get(best.get(pair, "same_tag"), 9):
-                best[pair] = kind
+def _direct(known: set[str], drawn: Iterable[GraphEdge]) -> list[Edge]:
+    """The strongest edge of each pair."""
+    best: dict[tuple[str, str], EdgeKind] = {}
+    for edge in sorted((e for e in drawn if e.kind in STRENGTH), key=lambda e: (STRENGTH[e.kind], e.stream_seq)):
+        if {edge.source, edge.target} <= known:
+            best.setdefault((edge.source, edge.target), edge.kind)
     return [Edge(source=source, target=target, kind=kind) for (source, target), kind in best.items()]
 
 
@@ -139,81 +136,39 @@ def paths(starts: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
 # Gathering
 
 
-def from_episode(e: EpisodeView, *, start: bool = False) -> Found:
-    """An episode, with the ids that it names."""
-    details = msgspec.json.encode([e.action_details, e.context_state, e.handoff_packet]).decode()[:DETAIL_TEXT_LEN_MAX]
-    text = e.action_details.get("text")
-    refers: list[tuple[str, Kind]] = [(e.cross_reference, "cross_reference")] if e.cross_reference else []
-    refers += [(source, "source") for source in _listed(e.action_details, "source_episodes", "evidence")]
-    refers += [(ident.lower(), "mentions") for ident in _ID.findall(details)]
-    return Found(
-        node=Node(
-            id=e.episode_id,
-            kind=e.kind,
-            text=(text if isinstance(text, str) else f"{e.action_type} {details}")[:TEXT_LEN_MAX],
-            agent_id=e.agent_id,
-            timestamp=e.timestamp,
-            start=start,
-        ),
-        refers=tuple(refers),
-        tags=tuple(e.tags),
-        session=e.session_id,
-    )
-
-
-def _listed(details: dict[str, Any], *fields: str) -> list[str]:
-    values = [v for name in fields if isinstance(v := details.get(name), list)]
-    return [x for v in values for x in v if isinstance(x, str)]
-
-
-def from_concept(c: ConceptWithSources, *, start: bool = False) -> Found:
-    """A concept, with the episodes it was made of."""
-    node = Node(id=c.concept_id, kind="concept", text=f"{c.concept}: {c.content}"[:TEXT_LEN_MAX], timestamp=c.created_at, start=start)
-    return Found(node=node, refers=tuple((s, "source") for s in c.source_episodes))
-
-
-def from_lesson(lesson: LessonView, *, start: bool = False) -> Found:
-    """A lesson, with the episodes it rests on and the ids that it names."""
-    node = Node(
-        id=lesson.lesson_id,
-        kind="lesson",
-        text=f"{lesson.topic}: {lesson.content}"[:TEXT_LEN_MAX],
-        agent_id=lesson.agent,
-        timestamp=lesson.published_at,
-        start=start,
-    )
-    mentioned = _ID.findall(lesson.content[:DETAIL_TEXT_LEN_MAX])
-    refers: list[tuple[str, Kind]] = [(s, "source") for s in lesson.source_episodes]
-    return Found(node=node, refers=(*refers, *((m.lower(), "mentions") for m in mentioned)), tags=tuple(lesson.tags))
-
-
 class _Gathering:
-    """What was found so far, each thing once, at most `NODES_MAX`."""
+    """What was found so far, each thing once, at most `NODES_MAX`; echoes and the task that is being worked on are left out."""
 
     def __init__(self, context: SkillContext) -> None:
         self._context = context
-        self._absent: set[str] = set()
+        self._left_out = {context.task_id}
         self.found: dict[str, Found] = {}
+        self.drawn: list[GraphEdge] = []
 
-    async def take(self, ident: str, *, start: bool = False) -> Found | None:
-        """Whatever has this id: an episode, concept or lesson; None where nothing has."""
-        if ident in self.found or ident in self._absent or len(self.found) >= NODES_MAX:
-            return self.found.get(ident)
-        kinds: tuple[tuple[subjects.Subject, Any, Callable[..., Found]], ...] = (
-            (subjects.MEMORY_GET, ById(id=ident), from_episode),
-            (subjects.MEMORY_SEMANTIC_GET, ById(id=ident), from_concept),
-            (subjects.ASK_LESSON, Ask(id=ident), from_lesson),
-        )
-        for row, body, read in kinds:
-            answer = await self._ask(row, body)
-            if answer is not None and not self._is_echo(answer):
-                self.found[ident] = read(answer, start=start)
-                return self.found[ident]
-        self._absent.add(ident)
-        return None
+    async def around(self, ident: str, depth: int, limit: int = NODES_MAX, *, start: bool = False) -> bool:
+        """Take the thing itself and the nearest around it, `limit` in all; False where memory has nothing with that id."""
+        view: GraphView | None = await self._ask(subjects.MEMORY_GRAPH, GraphRequest(id=ident, depth=depth, limit=limit))
+        if view is None:
+            return False
+        await self._take([n for n in view.nodes if n.kind != "agent"], ident if start else None)
+        self.drawn += view.edges
+        return True
 
-    def _is_echo(self, answer: Any) -> bool:
-        return isinstance(answer, EpisodeView) and is_echo(answer.action_type, answer.action_details, self._context.task_id)
+    async def _take(self, nodes: Sequence[GraphNode], start: str | None) -> None:
+        new = [n for n in nodes if n.id not in self.found and n.id not in self._left_out][: NODES_MAX - len(self.found)]
+        episodes = await self._episodes([n.id for n in new if n.kind in {"episode", "lesson"}])
+        for node in new:
+            episode = episodes.get(node.id)
+            if episode and node.id != start and is_echo(episode.action_type, episode.action_details, self._context.task_id):
+                self._left_out.add(node.id)
+            else:
+                self.found[node.id] = found(node, episode, start=node.id == start)
+
+    async def _episodes(self, ids: list[str]) -> dict[str, EpisodeView]:
+        recalled = await self._context.recall.episodes(ids)
+        if not recalled.complete:
+            raise _unavailable("memory does not answer")
+        return {e.episode_id: e for e in recalled.episodes}
 
     async def _ask(self, row: subjects.Subject, body: Any) -> Any:
         try:
@@ -221,28 +176,29 @@ class _Gathering:
         except Refused:
             return None
         except CerebroError as e:
-            raise SkillError("memory_unavailable", f"memory does not answer: {e}", retryable=True) from e
-
-    async def follow(self) -> None:
-        """Take what is referred to, and what that refers to, step by step."""
-        for _ in range(STEPS_MAX):
-            for ident in sorted({target for f in self.found.values() for target, _ in f.refers} - set(self.found) - self._absent):
-                await self.take(ident)
+            raise _unavailable(f"memory does not answer: {e}") from e
 
     async def look_around(self, start: Found) -> None:
-        """Take what shares the session of the start, what refers to it, and what is like it."""
+        """Take what shares the session of the start, what names it in words, and what is like it."""
+        ids: list[str] = []
         if start.session:
             recent = await self._ask(subjects.MEMORY_RECENT, RecentFilter(agent_id=start.node.agent_id, limit=SESSION_MAX))
-            for e in recent.episodes if recent else []:
-                if e.session_id == start.session and not self._is_echo(e):
-                    self._keep(from_episode(e))
-        for query in (start.node.id, start.node.text):
-            for hit in (await self._context.recall.search(query, limit=RECALLED_MAX)).hits:
-                await self.take(hit.id)
+            ids += [e.episode_id for e in recent.episodes if e.session_id == start.session] if recent else []
+        for query in filter(None, (start.node.id, start.node.text)):
+            ids += [hit.id for hit in (await self._context.recall.search(query, limit=RECALLED_MAX)).hits]
+        for ident in dict.fromkeys(ids):
+            if len(self.found) < NODES_MAX:
+                await self.around(ident, 1)
 
-    def _keep(self, found: Found) -> None:
-        if found.node.id not in self.found and len(self.found) < NODES_MAX:
-            self.found[found.node.id] = found
+
+def found(node: GraphNode, episode: EpisodeView | None, *, start: bool = False) -> Found:
+    """A node of the graph; where it is an episode or lesson, with its tags and session."""
+    shown = Node(id=node.id, kind=node.kind, text=node.text, agent_id=node.agent_id, timestamp=node.timestamp, start=start)
+    return Found(node=shown, tags=tuple(episode.tags), session=episode.session_id) if episode else Found(node=shown)
+
+
+def _unavailable(why: str) -> SkillError:
+    return SkillError("memory_unavailable", why, retryable=True)
 
 
 async def _run(context: SkillContext, start: Start) -> References:
@@ -250,22 +206,23 @@ async def _run(context: SkillContext, start: Start) -> References:
         raise bad_input("give either `id` or `query`", "$.id")
     gathering = _Gathering(context)
     if start.id is not None:
-        first = await gathering.take(start.id, start=True)
-        if first is None:
+        if not await gathering.around(start.id, STEPS_MAX, start=True) or start.id not in gathering.found:
             raise SkillError("not_found", f"memory holds nothing with the id {start.id}")
-        await gathering.look_around(first)
+        await gathering.look_around(gathering.found[start.id])
     else:
         await _recall(context, gathering, start.query or "")
-    await gathering.follow()
-    return analyse(list(gathering.found.values()))
+    return analyse(list(gathering.found.values()), gathering.drawn)
 
 
 async def _recall(context: SkillContext, gathering: _Gathering, query: str) -> None:
     recalled = await context.recall.search(query, limit=RECALLED_MAX)
     if not recalled.complete:
-        raise SkillError("memory_unavailable", "memory does not answer; without it nothing can be recalled", retryable=True)
-    for hit in recalled.hits:
-        await gathering.take(hit.id, start=True)
+        raise _unavailable("memory does not answer; without it nothing can be recalled")
+    starts = [hit.id for hit in recalled.hits if not is_echo(hit.action_type, hit.action_details, context.task_id)]
+    for ident in starts:  # all of them have their place before what stands around the first takes the room
+        await gathering.around(ident, 1, limit=1, start=True)
+    for ident in starts:
+        await gathering.around(ident, STEPS_MAX)
 
 
 CROSS_REFERENCE_ANALYSIS = Skill(

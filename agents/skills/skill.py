@@ -14,10 +14,14 @@ from bus.connection import Bus
 Lessons = Callable[[str, str | None, int], list[RelevantLesson]]
 """The lessons this agent holds that bear on a text, given a domain or None, at most so many, nearest first."""
 
+Checkpoint = Callable[[dict[str, Any]], Awaitable[None]]
+"""Leaves a packet; returned means that it is on disk."""
+
 
 class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a skill may use: the agent's name, the bus, memory, its lessons, the names of the agents that come with the
-    project, and the time its work began. `task_id` is the task that it works on.
+    project, and the time its work began. `task_id` is the task that it works on. `checkpoint` leaves a packet for whoever goes on
+    with the task should this agent die; `handoff` is the last one that was left, None where the work begins from the start.
     """
 
     agent: str
@@ -27,6 +31,8 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     lessons: Lessons
     builtin: frozenset[str]
     now: datetime
+    checkpoint: Checkpoint
+    handoff: dict[str, Any] | None = None
 
 
 REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))

@@ -23,6 +23,9 @@ in one agent, as `no_single_agent`. If only a gone agent has them, the task wait
 once all it depends on have succeeded; their outputs are its `input.dependencies`. The parent succeeds with all outputs by
 subtask, or fails with the first that fails; when it ends, its open subtasks are cancelled.
 
+**Going on.** A skill may leave checkpoints: episodes of its agent that name the task and carry a packet. Whoever takes the task up under
+a later fence, or after a restart, gets the last one. A result or failure tells which memories entered it (`recalled`).
+
 `rules` is the fold of one task and what is due, `matching` says who gets it, `graph` is for composite tasks, `views` tells it all;
-`actor` has the hands, `worker` performs what this agent was assigned.
+`actor` has the hands, `worker` performs what this agent was assigned, `handoff` leaves and finds its checkpoints.
 """

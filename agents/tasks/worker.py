@@ -4,13 +4,18 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from agents import profiles
+from agents.learning.actor import RelevantLesson
+from agents.recall import Noted, NotingRecall
 from agents.skills import SKILLS
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
+from agents.tasks.handoff import Handoffs
 from bus import subjects
 from bus.cancelling import end
 from bus.delivery import Ack, Outcome, Retry
@@ -42,6 +47,7 @@ class Worker:
         self._bus = tasks.bus
         self._agent = tasks.agent
         self._builtin = frozenset(profiles.load(tasks.settings.profiles_dir))
+        self._handoffs = Handoffs(tasks)
         self._task: asyncio.Task[None] | None = None
         ack_wait_s = max(1.0, tasks.settings.lease_s * ACK_WAIT_LEASES)
         self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, tasks.agent, tasks.capacity, self._handle, ack_wait_s)
@@ -66,16 +72,19 @@ class Worker:
             return Retry(TELL_PAUSE_S)
         assignment: Assignment = entry.body
         if self._tasks.holds(assignment.task.task_id, assignment.fence):
-            await self._perform(assignment)
+            await self._perform(assignment, begun=assignment.fence > 1 or delivery.delivered > 1)
         return Ack()
 
-    async def _perform(self, assignment: Assignment) -> None:
-        """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""
+    async def _perform(self, assignment: Assignment, *, begun: bool) -> None:
+        """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence).
+
+        `begun`: somebody, or this agent before a restart, may have worked on it and left a packet.
+        """
         ident = assignment.task.task_id
         async with asyncio.TaskGroup() as group:
             life = group.create_task(self._show_life(assignment), name=f"lease of {ident}")
             lost = group.create_task(self._lost(assignment), name=f"watch {ident}")
-            skill = group.create_task(self._outcome(assignment), name=f"perform {ident}")
+            skill = group.create_task(self._outcome(assignment, begun=begun), name=f"perform {ident}")
             await asyncio.wait({lost, skill}, return_when=asyncio.FIRST_COMPLETED)
             performed = skill.result() if skill.done() and not skill.cancelled() else None
             await end(life, skill)
@@ -101,39 +110,50 @@ class Worker:
                 log.info("the lease of %s was not extended: %s", assignment.task.task_id, e)
             await asyncio.sleep(self._tasks.settings.progress_s)
 
-    async def _outcome(self, assignment: Assignment) -> Result | Failure:
-        """What the skill makes of the task; whatever it raises is a failure with a code."""
-        fence = assignment.fence
+    async def _outcome(self, assignment: Assignment, *, begun: bool) -> Result | Failure:
+        """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
+        fence, noted = assignment.fence, Noted()
         try:
-            output = await self._run_skill(assignment)
+            output = await self._run_skill(assignment, noted, begun=begun)
         except SkillError as e:
-            return Failure(fence=fence, error=TaskError(code=e.code, message=str(e), retryable=e.retryable))
+            error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
+            return Failure(fence=fence, error=error, recalled=noted.receipt())
         except Exception as e:
             log.exception("%s failed on task %s", assignment.skill, assignment.task.task_id)
             self._tasks.emotion.feel("error", f"{assignment.skill} failed: {type(e).__name__}")
             message = f"{type(e).__name__}: {e}"[:MESSAGE_LEN_MAX]
-            return Failure(fence=fence, error=TaskError(code="skill_error", message=message, retryable=True))
-        return Result(fence=fence, output=output)
+            error = TaskError(code="skill_error", message=message, retryable=True)
+            return Failure(fence=fence, error=error, recalled=noted.receipt())
+        return Result(fence=fence, output=output, recalled=noted.receipt())
 
-    async def _run_skill(self, assignment: Assignment) -> object:
+    async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
         skill = self._skills.get(assignment.skill or "")
         if skill is None or skill.name not in self._tasks.profile.primary_functions:
             text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
             raise SkillError("needs_language_model", text)
         given = read_input(skill, assignment.task.input)
-        return msgspec.to_builtins(await skill.run(self._context(assignment.task.task_id), given))
+        handoff = await self._handoffs.last(assignment) if begun else None
+        return msgspec.to_builtins(await skill.run(self._context(assignment, noted, handoff), given))
 
-    def _context(self, task_id: str) -> SkillContext:
-        t = self._tasks
+    def _context(self, assignment: Assignment, noted: Noted, handoff: dict[str, Any] | None) -> SkillContext:
+        t, task_id = self._tasks, assignment.task.task_id
         return SkillContext(
             agent=t.agent,
             task_id=task_id,
             bus=t.bus,
-            recall=t.recall,
-            lessons=t.learning.relevant,
+            recall=NotingRecall(t.bus, noted, task_id),
+            lessons=partial(self._lessons, noted),
             builtin=self._builtin,
             now=datetime.now(UTC),
+            checkpoint=partial(self._handoffs.leave, assignment),
+            handoff=handoff,
         )
+
+    def _lessons(self, noted: Noted, text: str, domain: str | None, limit: int) -> list[RelevantLesson]:
+        """The lessons this agent holds that bear on `text`, noted."""
+        found = self._tasks.learning.relevant(text, domain, limit)
+        noted.take(lesson.lesson_id for lesson in found)
+        return found
 
     async def _tell(self, assignment: Assignment, outcome: Result | Failure) -> None:
         """Put the outcome on the log; it has one id per fence, so that it stands there once however often it is tried."""

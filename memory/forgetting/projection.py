@@ -7,6 +7,8 @@ from typing import Final
 from memory.database import Connection, Database, statement
 from memory.episode_row import EpisodeRow
 from memory.forgetting.hashes import id_hash
+from memory.graph import erase_edges
+from memory.open_tasks import erase_tasks
 from schemas.forgetting import Forgotten
 
 PUT: Final = statement("put_forgetting")
@@ -54,6 +56,8 @@ class Forgetting:
         await self._database.run(connection, ERASE_PASSAGES, told.ids)
         await self._database.run(connection, ERASE_CONCEPT_PASSAGES, concepts, seq)
         await self._database.run(connection, ERASE_CONCEPTS, _uuids(concepts), seq)
+        await erase_edges(self._database, connection, [*told.ids, *told.concepts], told.seqs)
+        await erase_tasks(self._database, connection, told.ids)
         await self._database.run(connection, ERASE_COPIES, told.ids)
         await self._database.run(connection, ERASE_EPISODES, told.ids)
 

@@ -10,11 +10,10 @@ from bus.connection import Bus
 from bus.errors import conflict
 from memory.database import Database, statement
 from memory.episodes import get_episodes
-from memory.forgetting.citing import citing
 from memory.forgetting.hashes import selector_hash
 from memory.forgetting.kinds import ALONE, CONSENSUS, COPIES, ROOTS, SPANS, TASKS
 from memory.forgetting.payloads import Letter, is_asked_for, letters
-from memory.forgetting.plan import Event, Plan
+from memory.forgetting.plan import REMAINS_MAX, Event, Plan
 from memory.forgetting.rewriting import without
 from memory.indexed_text import content
 from schemas.concepts import ConceptFormed
@@ -26,6 +25,7 @@ OPEN: Final = statement("open_aggregates")
 COPIES_OF: Final = statement("copies_of")
 RESTING: Final = statement("concepts_resting_on")
 TELLINGS: Final = statement("entries_of_concepts")
+CITING: Final = statement("citing")
 CONCEPTS_MAX: Final = 900
 """Most concepts that one forgetting tells anew: they must fit into one atomic batch with what tells of it."""
 NAMED_MAX: Final = 20
@@ -130,7 +130,8 @@ class Selection:
         things = sorted({event.thing for event in events if event.name in {*CONSENSUS, *TASKS}})
         about = await self._rows(AGGREGATES, sorted(COPIES), things) if things else []
         quoting = [event.id for event in about if event.id not in gone]
-        return [*dict.fromkeys([*quoting, *(await citing(self._database, gone) if gone else [])])]
+        records = await self._database.rows(CITING, sorted(gone), subjects.INTEGRATED.name, REMAINS_MAX)
+        return [*dict.fromkeys([*quoting, *(record["episode_id"] for record in records)])]
 
     async def _rows(self, asked: Any, *values: Any) -> list[Event]:
         records = await self._database.rows(asked, *values)

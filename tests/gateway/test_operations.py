@@ -13,7 +13,10 @@ from schemas.memory import MemoryStats, PartHealth, QueryTimes
 from schemas.tasks import AssignedTask, Assignment, TaskPage
 from tests.gateway.conftest import Door
 
-PARTS = ("postgresql", "pgvector", "redis", "working_memory", "episodic_memory", "semantic_memory")
+PARTS = (
+    "postgresql", "pgvector", "redis", "working_memory", "episodic_memory", "semantic_memory", "continuity_manager",
+    "integrated_graph_memory",
+)  # fmt: skip
 HEALTHY = PartHealth(status="healthy", latency_ms=1.0)
 STATS = MemoryStats(
     episodes=5, concepts=1, lessons=2, working=0, persisted_seq=9, unembedded=0, db_connections=4, rss_bytes=1000,

@@ -20,15 +20,15 @@ PATIENCE_S = 20.0
 """Longest wait until a question is answered as the page says: what was published before it takes its way first."""
 
 
-def steps() -> Iterator[tuple[list[str], Any]]:
+def steps(page: Path = PAGE) -> Iterator[tuple[list[str], Any]]:
     """Each command of the page with the answer that stands under it, or `ANYTHING`."""
-    blocks = re.findall(r"```(sh|json)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    blocks = re.findall(r"```(sh|json)\n(.*?)```", page.read_text(), re.DOTALL)
     for i, (kind, text) in enumerate(blocks):
         if kind == "sh":
             lines = text.strip().splitlines()
             shown = blocks[i + 1][1] if i + 1 < len(blocks) and blocks[i + 1][0] == "json" else None
             for line in lines:
-                yield shlex.split(line)[1:], json.loads(shown) if shown and line == lines[-1] else ANYTHING
+                yield shlex.split(line.removeprefix("nats ")), json.loads(shown) if shown and line == lines[-1] else ANYTHING
 
 
 def fits(shown: Any, real: Any) -> bool:

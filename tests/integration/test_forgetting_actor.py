@@ -165,7 +165,9 @@ class TestTasks:
 class TestCiting:
     async def test_what_cites_it_is_kept_and_named(self, bus: Bus, word: str) -> None:
         gone = await say(bus, "evidence")
-        vote = await bus.publish(subjects.VOTE, Vote(choice="approve", rationale=f"as {gone.event_id} says"), proposal=word, agent="aria")
+        vote = await bus.publish(
+            subjects.VOTE, Vote(choice="approve", rationale="as it says", evidence=[gone.event_id]), proposal=word, agent="aria"
+        )
         lesson = await bus.publish(subjects.LESSON, Lesson(topic="t", content="c", source_episodes=[gone.event_id]), agent="aria")
         crossing = await say(bus, "see there", cross_reference=gone.event_id)
         await say(bus, "nothing to do with it")

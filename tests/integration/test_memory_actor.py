@@ -200,7 +200,8 @@ class TestTheWay:
             await persisted(bus, stored.event_id)
             stats = await bus.ask(subjects.MEMORY_STATS, StatsRequest())
             assert (stats.episodes, stats.lessons, stats.concepts, stats.working, stats.persisted_seq) == (1, 0, 0, 0, stored.seq)
-            parts = {"postgresql", "pgvector", "redis", "working_memory", "episodic_memory", "semantic_memory"}
+            memories = {"working_memory", "episodic_memory", "semantic_memory", "continuity_manager", "integrated_graph_memory"}
+            parts = {"postgresql", "pgvector", "redis", *memories}
             assert {name for name, part in stats.parts.items() if part.status == "healthy"} == parts
             assert stats.queries["insert_episodes"].count == stats.queries["insert_episodes"].buckets["10"] >= 1
 

@@ -12,9 +12,10 @@ import pytest
 import pytest_asyncio
 from pgvector import HalfVector
 
-from memory import embedder, working
+from memory import embedder, graph, open_tasks, working
 from memory.cache import Cache
 from memory.concepts import get_concept, list_concepts
+from memory.continuity import Continuations
 from memory.database import Connection, Database, Statement, statement
 from memory.episodes import episode_states, get_episodes, recent_episodes
 from memory.forgetting import eraser, forgetter, projection
@@ -22,6 +23,8 @@ from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space, claim_space
 from schemas.concepts import ConceptFilter
+from schemas.continuity import ContinuityRequest
+from schemas.graph import GraphRequest
 from schemas.memory import RecentFilter, SearchRequest, WorkingFilter, WorkingKey
 from tests.memory.conftest import START
 
@@ -45,6 +48,21 @@ SELECT gen_random_uuid(), 'concept' || n, 'word' || n % 1000, 'type-' || n % 100
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.working_memory (session_id, agent_id, context_key, context_data, expiry_time)
 SELECT 'session-' || n % 1000, 'agent-' || n % 100, 'key-' || n, '{{}}', now() + (n - 10) * interval '1 minute' FROM generate_series(1, {ROWS}) AS n;
+UPDATE memory_system.episodes SET
+    handoff_packet = CASE WHEN stream_seq % 10 = 0 THEN '{{}}'::jsonb END,
+    project_dna_id = CASE WHEN stream_seq % 20 = 0 THEN gen_random_uuid() END;
+INSERT INTO memory_system.episodes
+    (episode_id, kind, agent_id, timestamp, action_type, action_details, subject, stream_seq, recorded_at, content_hash, content)
+SELECT 'felt-' || n, 'episode', 'agent-' || n % 100, now(), 'emotion.affect', '{{"valence": 0, "arousal": 0, "dominance": 0, "label": "", "cause": ""}}',
+    'mesh.emotion.agent-' || n % 100, n, now(), '', ''
+FROM generate_series(1, 2000) AS n;
+INSERT INTO memory_system.edges (source, source_kind, kind, target, target_kind, agent_id, stream_seq, recorded_at)
+SELECT 'event-' || n, 'episode', 'mentions', 'event-' || n / 2, NULL, 'agent-1', n, now() FROM generate_series(1, {ROWS}) AS n
+UNION ALL
+SELECT 'event-' || n, 'episode', 'caused', 'task-' || n, 'task', 'agent-1', n, now() FROM generate_series(1, {ROWS}, 10) AS n;
+INSERT INTO memory_system.tasks (task_id, submission, submitted_seq, expires_at, fence, agent_id, assigned_seq, assigned_at, settled)
+SELECT 'task-' || n, 'event-' || n, n, now() + interval '1 day', 1, CASE WHEN n % 100 = 1 THEN 'agent-' || n % 700 END, n, now(), false
+FROM generate_series(1, {ROWS}, 10) AS n;
 INSERT INTO memory_system.unembedded SELECT 1, id FROM memory_system.passages;
 INSERT INTO memory_system.forgettings
 SELECT 'receipt-' || n, 'selector-' || n, n, '2026-01-01Z', 1, 1, '{{}}', 1, 0, 0, 0, 0, 0, true, '{{}}' FROM generate_series(1, {ROWS}) AS n;
@@ -139,6 +157,10 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     await database.rows(eraser.IDS, "receipt-7")
     await database.rows(forgetter.FIND, "selector-7", b"7")
     await database.rows(projection.COPIES, ["event-7"])
+    await graph.graph_around(database, GraphRequest(id="task-11"))
+    await Continuations(database, memory, settings).tell(ContinuityRequest(agent_id="agent-1"))
+    await database.rows(open_tasks.KNOWN, ["task-11"])
+    await database.rows(graph.ERASE_ENTRIES, [5])
     await database.rows(embedder.NEXT, 16)
     await database.rows(embedder.PUT, space.id, [1], [HalfVector([0.1] * DIMENSIONS)])
 
@@ -170,6 +192,15 @@ SERVES = {
     "semantic_memory_by_time": "list_concepts",
     "semantic_memory_by_type": "list_concepts",
     "semantic_memory_by_term": "list_concepts",
+    "edges_pkey": "graph_neighbours",
+    "edges_by_target": "graph_neighbours",
+    "edges_that_open": "graph_nodes",
+    "edges_by_entry": "erase_edges_of_entries",
+    "tasks_pkey": "known_tasks",
+    "tasks_held": "open_tasks",
+    "episodes_with_handoff": "last_handoff",
+    "episodes_with_project": "project_handoffs",
+    "episodes_of_affect": "last_affect",
 }
 """Index and a statement that is planned with it."""
 UNIQUE_ONLY = {

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from agents.consensus import rules
-from schemas.consensus import Decision, Opened, Proposal
+from schemas.consensus import Decision, Opened, Proposal, Vote
 from tests.agents.consensus.histories import History
 
 THREE = ["aria", "nexus", "ricardo"]
@@ -24,6 +24,18 @@ def folded(history: History) -> rules.ProposalState:
 
 def undecided(history: History) -> bool:
     return rules.verdict(folded(history)) is None
+
+
+class TestReceipts:
+    def test_what_a_voter_recalled_changes_no_byte_of_the_decision(self) -> None:
+        plain, telling = History().opened(THREE), History().opened(THREE)
+        for agent in ("nexus", "aria"):
+            plain.append(Vote(choice="approve"), agent)
+            telling.append(Vote(choice="approve", recalled=["e1", "e2"]), agent)
+        assert msgspec.json.encode(end(plain)) == msgspec.json.encode(end(telling))
+
+    def test_a_vote_without_one_is_written_as_before(self) -> None:
+        assert b"recalled" not in msgspec.json.encode(Vote(choice="approve"))
 
 
 class TestThreshold:

@@ -74,6 +74,7 @@ def hit(ident: str, text: str, action_type: str = "deploy", **details: Any) -> S
         action_details=details,
         tags=[],
         importance_score=0.5,
+        source_episodes=[ident],
         score=0.1,
         ranks=Ranks(text=1, vector=1),
     )
@@ -81,6 +82,12 @@ def hit(ident: str, text: str, action_type: str = "deploy", **details: Any) -> S
 
 def precedent(ident: str = "proposal-9", status: Any = "accepted", choice: str | None = "approve", **more: Any) -> Precedent:
     return Precedent(**{"proposal_id": ident, "title": TITLE, "status": status, "choice": choice, "similarity": 0.9, **more})
+
+
+class TestTheCase:
+    def test_names_every_memory_that_is_before_the_mind_once(self) -> None:
+        whole = case(evidence=[episode("e1")], similar=[hit("e2", "x"), hit("e1", "x")], lessons=[lesson("x", ident="l1")])
+        assert whole.memories == ["e1", "e2", "l1"]
 
 
 class TestAFreshMesh:

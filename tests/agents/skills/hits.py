@@ -18,6 +18,7 @@ def hit(ident: str, text: str, *, kind: str = "episode", **details: Any) -> Sear
         action_details={"text": text, **details},
         tags=[],
         importance_score=0.5,
+        source_episodes=[ident],
         score=0.5,
         ranks=Ranks(text=1, vector=None),
     )

@@ -17,7 +17,7 @@ from schemas.entry import Entry
 from schemas.forgetting import Forgotten
 from tests.memory.conftest import START, MakeRow, Remember
 
-DERIVED = ("episodes", "passages", "unembedded", "semantic_memory", "forgettings", "forgotten_ids", "log_copies")
+DERIVED = ("episodes", "passages", "unembedded", "edges", "tasks", "semantic_memory", "forgettings", "forgotten_ids", "log_copies")
 
 
 def row_of(seq: int, row: subjects.Subject, body: Any, **tokens: str) -> EpisodeRow:
