@@ -16,7 +16,7 @@ from nats.micro.service import Service as MicroService
 
 from bus import entries, telemetry
 from bus.connection import Bus
-from bus.errors import CerebroError, Refused, Unavailable, bad_request
+from bus.errors import CerebroError, Refused, TooLarge, Unavailable, bad_request
 from bus.subjects import Subject
 from schemas.problem import Problem
 
@@ -137,6 +137,8 @@ def _header(text: str) -> str:
 async def _respond(request: Request, data: bytes, headers: dict[str, str]) -> None:
     try:
         await request.respond(data, headers or None)
+    except nats.errors.MaxPayloadError:
+        await _reply_problem(request, TooLarge(f"the answer has {len(data)} bytes, more than the server takes; ask for less").problem())
     except ValueError:
         log.info("a question without a reply subject was answered to nobody")
     except (nats.errors.Error, OSError) as e:

@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
-    commands.add_parser("docs", help="make docs/settings.md again from the code").set_defaults(command=docs)
+    commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
 
@@ -129,9 +129,10 @@ def dead(parsed: argparse.Namespace) -> int:
 
 def docs(_: argparse.Namespace) -> int:
     """Make the pages that are made from code."""
-    from cerebro.reference import write
+    from cerebro import reference, skills_page
 
-    print(f"{write()} written")
+    for made in (reference, skills_page):
+        print(f"{made.write()} written")
     return 0
 
 

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from bus.errors import CerebroError
 from memory.cache import Cache
 from memory.database import RAISED, Database, statement
+from memory.holdings import holdings
 from memory.positions import PERSISTER, positions
 from schemas.memory import MemoryStats, PartHealth, StatsRequest
 
@@ -38,8 +39,11 @@ class Stats:
         self._cache = cache
         self._process = psutil.Process()
 
-    async def report(self, _asked: StatsRequest) -> MemoryStats:
-        """Counts, sizes, the histogram of every statement, and the health of each part."""
+    async def report(self, asked: StatsRequest) -> MemoryStats:
+        """Counts, sizes, the histogram of every statement, and the health of each part; holdings where they are asked for.
+
+        Raises `Unavailable` where there are to be holdings and PostgreSQL is away.
+        """
         counted, parts = await asyncio.gather(self._counted(), self._parts())
         counts, storage, persisted_seq = counted
         return MemoryStats(
@@ -54,6 +58,7 @@ class Stats:
             storage_bytes=storage,
             parts=parts,
             queries=dict(self._database.times()),
+            holdings=await holdings(self._database, asked.agent_id) if asked.holdings else None,
         )
 
     async def _counted(self) -> tuple[dict[str, int], dict[str, int], int]:

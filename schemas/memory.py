@@ -12,6 +12,10 @@ QUERY_LEN_MAX = 4_000
 """Longest search query, in characters."""
 WORKING_TTL_S_MAX = 30 * 86_400.0
 """Longest life of a working-memory item."""
+IMPORTANCE_TENTHS = 10
+"""Parts into which importance is divided where it is counted."""
+WORKING_LONG_S = 86_400.0
+"""Working memory that is kept longer than this from now is long-lived: more than most work takes."""
 
 ActionType = Annotated[str, Meta(min_length=1, max_length=100)]
 Uuid = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
@@ -221,7 +225,10 @@ class Deleted(Reply, frozen=True, kw_only=True):
 
 
 class StatsRequest(Body, frozen=True, kw_only=True):
-    """`memory.stats`."""
+    """`memory.stats`. With `holdings` the answer has these too, of `agent_id` or of all: that reads every episode's row."""
+
+    holdings: bool = False
+    agent_id: Token | None = None
 
 
 class PartHealth(Reply, frozen=True, kw_only=True):
@@ -240,6 +247,31 @@ class QueryTimes(Reply, frozen=True, kw_only=True):
     buckets: dict[str, int]
 
 
+class SourceHeld(Reply, frozen=True, kw_only=True):
+    """What is held of one agent: how many episodes and lessons, how many that no concept holds yet, the times of the first and last."""
+
+    agent_id: str
+    episodes: int
+    unconsolidated: int
+    oldest: str
+    newest: str
+
+
+class Holdings(Reply, frozen=True, kw_only=True):
+    """Episodes (lessons among them) in detail. `told` on purpose, in words, are those that can become concepts; `unconsolidated` are
+    those of them that no concept holds yet. `importance` counts all by tenths of their importance, the least first; the sources are
+    those with the most; working memory is `expired` but not yet swept, or `long_lived`: for more than a day from now.
+    """
+
+    episodes: int
+    told: int
+    unconsolidated: int
+    importance: list[int]
+    sources: list[SourceHeld]
+    working_expired: int
+    working_long_lived: int
+
+
 class MemoryStats(Reply, frozen=True, kw_only=True):
     """`memory.stats`: what the memory actor holds and how its parts are."""
 
@@ -254,3 +286,4 @@ class MemoryStats(Reply, frozen=True, kw_only=True):
     storage_bytes: dict[str, int]
     parts: dict[str, PartHealth]
     queries: dict[str, QueryTimes]
+    holdings: Holdings | None = None

@@ -1,14 +1,20 @@
 """What agents can do. A profile lists skills by name; each stands here once, with its input, its output and what performs it.
 
-Six work without a language model, each in a file of its own with a pure core; `absent` holds those that say why they cannot.
+Most work without a language model, each in a file of its own with a pure core; `absent` holds those that say why they cannot.
 """
 
 from agents.skills.absent import ABSENT
+from agents.skills.business_alignment import BUSINESS_ALIGNMENT
 from agents.skills.cross_reference_analysis import CROSS_REFERENCE_ANALYSIS
+from agents.skills.data_consolidation import DATA_CONSOLIDATION
 from agents.skills.debugging import DEBUGGING
 from agents.skills.infrastructure_management import INFRASTRUCTURE_MANAGEMENT
 from agents.skills.knowledge_synthesis import KNOWLEDGE_SYNTHESIS
+from agents.skills.memory_management import MEMORY_MANAGEMENT
+from agents.skills.pattern_recognition import PATTERN_RECOGNITION
+from agents.skills.performance_optimization import PERFORMANCE_OPTIMIZATION
 from agents.skills.priority_setting import PRIORITY_SETTING
+from agents.skills.quality_assurance import QUALITY_ASSURANCE
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.skills.strategic_planning import STRATEGIC_PLANNING
 
@@ -19,8 +25,14 @@ SKILLS: dict[str, Skill] = {
         INFRASTRUCTURE_MANAGEMENT,
         KNOWLEDGE_SYNTHESIS,
         CROSS_REFERENCE_ANALYSIS,
+        MEMORY_MANAGEMENT,
+        PATTERN_RECOGNITION,
+        DATA_CONSOLIDATION,
         PRIORITY_SETTING,
         STRATEGIC_PLANNING,
+        BUSINESS_ALIGNMENT,
+        PERFORMANCE_OPTIMIZATION,
+        QUALITY_ASSURANCE,
         *ABSENT,
     )
 }

@@ -14,12 +14,6 @@ LANGUAGE_MODEL = {
 """These need a language model, which this agent's mind is not."""
 
 LATER = {
-    "performance_optimization": "Find what makes a program or a system slow and make it faster.",
-    "memory_management": "Decide what is kept in memory, for how long and where.",
-    "pattern_recognition": "Find what recurs in episodes.",
-    "data_consolidation": "Merge episodes that say the same into concepts.",
-    "business_alignment": "Judge how far work serves the goals of the business.",
-    "quality_assurance": "Check results against what was required.",
     "final_approval": "Give or refuse the last approval.",
 }
 """These are not part of this release."""

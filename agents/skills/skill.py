@@ -20,8 +20,9 @@ Checkpoint = Callable[[dict[str, Any]], Awaitable[None]]
 
 class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a skill may use: the agent's name, the bus, memory, its lessons, the names of the agents that come with the
-    project, and the time its work began. `task_id` is the task that it works on. `checkpoint` leaves a packet for whoever goes on
-    with the task should this agent die; `handoff` is the last one that was left, None where the work begins from the start.
+    project, and the time its work began. `task_id` is the task that it works on, `left_s` says how many seconds of it are left,
+    and `tell` lets those who watch it know how far the work is. `checkpoint` leaves a packet for whoever goes on with the task
+    should this agent die; `handoff` is the last one that was left, None where the work begins from the start.
     """
 
     agent: str
@@ -31,6 +32,8 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     lessons: Lessons
     builtin: frozenset[str]
     now: datetime
+    left_s: Callable[[], float]
+    tell: Callable[[str], Awaitable[None]]
     checkpoint: Checkpoint
     handoff: dict[str, Any] | None = None
 

@@ -103,12 +103,21 @@ class Worker:
         """Extend the lease at once and then every `progress_s`."""
         while True:
             try:
-                await self._bus.publish(
-                    subjects.TASK_PROGRESS, Progress(fence=assignment.fence), task=assignment.task.task_id, agent=self._agent
-                )
+                await self._progress(assignment, None)
             except CerebroError as e:
                 log.info("the lease of %s was not extended: %s", assignment.task.task_id, e)
             await asyncio.sleep(self._tasks.settings.progress_s)
+
+    async def _progress(self, assignment: Assignment, message: str | None) -> None:
+        progress = Progress(fence=assignment.fence, message=message)
+        await self._bus.publish(subjects.TASK_PROGRESS, progress, task=assignment.task.task_id, agent=self._agent)
+
+    async def _say(self, assignment: Assignment, message: str) -> None:
+        """Tell how far the work is; where it cannot be told, the work goes on."""
+        try:
+            await self._progress(assignment, message)
+        except CerebroError as e:
+            log.info("progress of %s was not told: %s", assignment.task.task_id, e)
 
     async def _outcome(self, assignment: Assignment, *, begun: bool) -> Result | Failure:
         """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
@@ -145,6 +154,8 @@ class Worker:
             lessons=partial(self._lessons, noted),
             builtin=self._builtin,
             now=datetime.now(UTC),
+            left_s=partial(self._left_s, assignment),
+            tell=partial(self._say, assignment),
             checkpoint=partial(self._handoffs.leave, assignment),
             handoff=handoff,
         )
@@ -154,6 +165,11 @@ class Worker:
         found = self._tasks.learning.relevant(text, domain, limit)
         noted.take(lesson.lesson_id for lesson in found)
         return found
+
+    def _left_s(self, assignment: Assignment) -> float:
+        """Seconds until the task expires; none for one that the fold does not know any more."""
+        state = self._tasks.book.get(assignment.task.task_id)
+        return (state.deadline - datetime.now(UTC)).total_seconds() if state is not None else 0.0
 
     async def _tell(self, assignment: Assignment, outcome: Result | Failure) -> None:
         """Put the outcome on the log; it has one id per fence, so that it stands there once however often it is tried."""

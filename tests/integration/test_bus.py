@@ -139,6 +139,8 @@ class TestAsk:
                 raise not_found("no such thing")
             if ask.id == "crash":
                 raise RuntimeError("secret detail")
+            if ask.id == "everything":
+                return AgentsView(total_connected=0, mesh_topology="x" * 3_000_000, agents={})
             return AgentsView(total_connected=0, mesh_topology="mesh_consensus", agents={})
 
         service = Service(bus, "mesh", "test")
@@ -148,6 +150,7 @@ class TestAsk:
             (Ask(id="unknown"), 404, "no such thing"),
             (b'{"id": 5}', 400, "$.id"),
             (Ask(id="crash"), 500, "RuntimeError"),
+            (Ask(id="everything"), 413, "more than the server takes"),
         ):
             with pytest.raises(Refused) as refused:
                 await bus.ask(subjects.ASK_LESSON, body)

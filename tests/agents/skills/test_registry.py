@@ -10,6 +10,10 @@ from agents.tasks.worker import read_input
 
 REAL = {
     "debugging", "infrastructure_management", "knowledge_synthesis", "cross_reference_analysis", "priority_setting", "strategic_planning",
+    "memory_management", "pattern_recognition", "data_consolidation",
+    "quality_assurance",
+    "performance_optimization",
+    "business_alignment",
 }  # fmt: skip
 
 
