@@ -82,13 +82,17 @@ def _share(width_s: float, span_s: float) -> float:
 
 
 def trimmed(times: Sequence[float], first: int, last: int, span_s: float) -> tuple[int, int]:
-    """The stretch without those events at its ends that make it less remarkable: the automaton is slow to leave a state."""
+    """The stretch without those events at its ends that make it less remarkable: the automaton is slow to leave a state.
 
-    def unlikely(first: int, last: int) -> tuple[float, int]:
-        return chance(last - first + 1, len(times), _share(times[last] - times[first], span_s)), first - last
+    How remarkable is the likelihood ratio of the scan statistic (Kulldorff 1997).
+    """
 
-    last = min(range(first + 1, last + 1), key=lambda n: unlikely(first, n))
-    first = min(range(first, last), key=lambda n: unlikely(n, last))
+    def remarkable(first: int, last: int) -> tuple[float, int]:
+        count, mean = last - first + 1, len(times) * _share(times[last] - times[first], span_s)
+        return (count * math.log(count / mean) - (count - mean) if count > mean else 0.0), count
+
+    last = max(range(first + 1, last + 1), key=lambda n: remarkable(first, n))
+    first = max(range(first, last), key=lambda n: remarkable(n, last))
     return first, last
 
 

@@ -191,15 +191,13 @@ class _Earning:
 
     def __call__(self, pattern: Pattern) -> bool:
         if pattern not in self._known:
-            self._known[pattern] = len(pattern) < 3 or (
-                self(pattern[1:])
-                and self(pattern[:-1])
-                and self._adds(pattern, pattern[0], pattern[1:])
-                and self._adds(pattern, pattern[-1], pattern[:-1])
-            )
+            parts = ((pattern[0], pattern[1:]), (pattern[-1], pattern[:-1]))
+            self._known[pattern] = len(pattern) < 3 or all(self(block) and self._adds(pattern, step, block) for step, block in parts)
         return self._known[pattern]
 
     def _adds(self, pattern: Pattern, step: str, block: Pattern) -> bool:
+        if block not in self._found:  # one of too many to be mined
+            return False
         support, holders = len(self._found[pattern]), list(self._found[block])
         blocks = np.array([ends.bit_count() for ends in self._found[block].values()])
         atoms = np.maximum(2, self._pieces.lengths[holders] - blocks * (len(block) - 1))

@@ -72,5 +72,11 @@ class TestBounds:
         rnd = random.Random(1)
         assert len(found(at([rnd.uniform(0, DAY_S) for _ in range(10_000)]))) <= 1
 
+    def test_a_burst_of_thousands_has_an_end_too(self) -> None:
+        rnd = random.Random(1)
+        times = [rnd.uniform(0, DAY_S) for _ in range(5_000)] + [rnd.uniform(40_000, 45_000) for _ in range(5_000)]
+        [burst] = found(at(times))
+        assert 5_000 < burst.support < 5_500
+
     def test_the_automaton_stays_calm_for_two(self) -> None:
         assert dense([0.0, 50.0], 100.0) == []

@@ -100,6 +100,12 @@ class TestBounds:
     def test_thousands_of_kinds_and_sessions_have_an_end(self) -> None:
         assert found([[f"k{n}" for n in range(s, s + 3_000)] for s in range(3)]) == []
 
+    def test_more_kinds_and_patterns_than_are_mined_do_no_harm(self) -> None:
+        rare = [[f"a{n}", f"b{n}", f"c{n}"] for n in range(150)] * 12
+        assert {p.support for p in found(rare)} == {12}
+        long = [[f"k{n}" for n in range(24)]] * 4
+        assert all(p.support == 4 for p in found(long))
+
     def test_parts_are_even_and_lose_nothing(self) -> None:
         [sitting] = told([[f"k{n}" for n in range(PIECE_LEN_MAX * 2 + 1)]])
         parts = cut(sitting)
