@@ -84,6 +84,7 @@ class Questions:
         return await recent_episodes(self._database, asked)
 
     async def get(self, asked: ById) -> EpisodeView:
+        """One episode or lesson. Raises a 404, whose code says so where it was forgotten; `Unavailable`."""
         found = await get_episodes(self._database, [asked.id])
         if not found and await was_forgotten(self._database, asked.id):
             raise refusal(404, f"episode {asked.id} was forgotten", code=FORGOTTEN_CODE)

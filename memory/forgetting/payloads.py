@@ -30,6 +30,11 @@ class Letter(msgspec.Struct, frozen=True):
     event_id: str
     letter: DeadLetter
 
+    @property
+    def named(self) -> bool:
+        """Whether it says under which id the event came."""
+        return entries.EVENT_ID in self.letter.headers or entries.MSG_ID in self.letter.headers
+
 
 Wanted = Callable[[str, int], bool]
 """Whether an event of this id, at this place of the log, is to be erased."""
@@ -46,8 +51,13 @@ async def erase_payloads(bus: Bus, seqs: Collection[int], wanted: Wanted) -> Non
     await erase_all(bus, bus.stream(subjects.LESSONS), await _copies(bus, bus.stream(subjects.LESSONS), wanted))
     if subjects.AFFECT.name in standing.values() or await _copies(bus, f"KV_{bus.stream('affect')}", wanted):
         await streams.remake_affect(bus)
-    dead = [found.place async for found in letters(bus) if wanted(found.event_id, found.stream_seq)]
+    dead = [found.place async for found in letters(bus) if _buries(found, seqs, wanted)]
     await erase_all(bus, bus.stream(subjects.DEAD), dead)
+
+
+def _buries(found: Letter, seqs: Collection[int], wanted: Wanted) -> bool:
+    """Whether a dead letter buries what is wanted: by its id, or by its place where the letter does not say under which id it came."""
+    return wanted(found.event_id, found.stream_seq) or (not found.named and found.stream_seq in seqs)
 
 
 async def _standing(bus: Bus, seqs: Collection[int], wanted: Wanted) -> dict[int, str]:

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from bus.errors import Unavailable
-from memory.database import Connection, Database, statement
+from memory.database import Connection, Database, is_away, statement
 from memory.settings import MemorySettings
 
 log = logging.getLogger("cerebro.memory")
@@ -24,8 +24,6 @@ NEXT: Final = statement("next_transaction")
 BEFORE: Final = statement("snapshots_before")
 SWITCH: Final = statement("switch_wal")
 CHECKPOINT: Final = statement("checkpoint")
-CANNOT: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.DiskFullError)
-"""What will not pass by itself: we may not, the server is older than 18, or there is no room for a table's second copy."""
 LOOK_S: Final = 0.05
 
 
@@ -38,7 +36,8 @@ class Scrubber:
 
     async def scrub(self) -> bool:
         """Whether no byte of what was deleted is left in this server's files. False where the tables are larger than the
-        settings allow, or where the server does not let us. Raises `Unavailable`; then it is to be tried again.
+        settings allow, where the server does not let us, is older than 18, or has no room for a table's second copy.
+        Raises `Unavailable`; then it is to be tried again.
         """
         async with self._database.connection() as connection:
             (size,) = await self._database.run(connection, SIZE)
@@ -47,7 +46,9 @@ class Scrubber:
                 await self._nobody_looks_back(connection)
             try:
                 await self._write_again(connection, whole=whole)
-            except CANNOT as e:
+            except asyncpg.PostgresError as e:
+                if is_away(e) and not isinstance(e, asyncpg.DiskFullError):
+                    raise
                 log.warning("PostgreSQL's files were not scrubbed: %s", e)
                 return False
         if not whole:

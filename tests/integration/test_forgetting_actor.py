@@ -20,6 +20,7 @@ from memory.forgetting.payloads import erase_payloads
 from memory.settings import MemorySettings
 from schemas.concepts import ConceptRequest
 from schemas.consensus import CountedVote, Decision, Opened, Proposal, Vote
+from schemas.dead import DeadLetter
 from schemas.emotion import Affect
 from schemas.forgetting import FORGOTTEN_CODE, ForgetReceipt, ForgetRequest, Forgotten
 from schemas.learning import Lesson
@@ -218,6 +219,14 @@ class TestDeadLetters:
         assert kept.seq in left
         assert gone.seq not in left
         assert [entry.seq for entry in await entries(bus, [subjects.EPISODE.wildcard], since)] == [kept.seq]
+
+    async def test_a_proposal_that_was_refused_is_known_by_its_place(self, bus: Bus, ops: str, word: str) -> None:
+        said = await bus.publish(subjects.PROPOSAL, Proposal(title=word), proposal=word, agent=ops)
+        subject = subjects.PROPOSAL.subject(proposal=word, agent=ops)
+        letter = DeadLetter(reason="r", subject=subject, stream_seq=said.seq, delivered=1, headers={}, data="", first_seen="t")
+        await bus.publish(subjects.DEAD_LETTER, letter, stream=subjects.MESH, consumer="consensus")
+        assert (await forget(bus, id=said.event_id)).episodes == 1
+        assert said.seq not in await self.buried(bus)
 
     @staticmethod
     async def buried(bus: Bus) -> list[int]:
