@@ -6,6 +6,7 @@ server, and each of its deliveries ends in one outcome (`bus.delivery`).
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from nats.aio.msg import Msg
@@ -38,6 +39,16 @@ class Delivery(msgspec.Struct, frozen=True):
     pending: int
     consumer: str
     msg: Msg
+
+
+async def bounds(bus: Bus, stream: str = subjects.MESH) -> tuple[int, int]:
+    """The places of the oldest entry that the log still holds and of the latest; where it holds none, the next and the latest."""
+    info = await bus.api(f"STREAM.INFO.{bus.stream(stream)}", {})
+    if "error" in info:
+        raise Unavailable(f"the log is not there: {info['error'].get('description')}")
+    state = info["state"]
+    first, last = int(state["first_seq"]), int(state["last_seq"])
+    return max(first, 1), last
 
 
 class Follower:
@@ -126,7 +137,11 @@ def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
 
 
 class Durable:
-    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome."""
+    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome.
+
+    `in_order`: for one reader at a time, who must see entries in the order of the log. What another left unsettled would come again
+    when its time is over, behind later entries; so whoever comes next begins again after the last entry before which all are settled.
+    """
 
     def __init__(
         self,
@@ -138,9 +153,11 @@ class Durable:
         in_flight_max: int = 2_000,
         ack_wait_s: float = ACK_WAIT_S,
         stream: str = subjects.MESH,
+        in_order: bool = False,
     ) -> None:
         self._bus = bus
         self.name = name
+        self._in_order = in_order
         self._stream = stream
         self._batch_max = batch_max
         self._config = {
@@ -163,11 +180,24 @@ class Durable:
         """Make the consumer, or bring it in step; its place in the log stays."""
         self._incarnation = await self._bus.log_incarnation()
         stream = self._bus.stream(self._stream)
-        request = {"stream_name": stream, "config": self._config}
+        start = await self._start(stream) if self._in_order else {}
+        request = {"stream_name": stream, "config": self._config | start}
         answer = await self._bus.api(f"CONSUMER.DURABLE.CREATE.{stream}.{self.name}", request)
         if "error" in answer:
             raise Unavailable(f"consumer {self.name}: {answer['error'].get('description')}")
         return self.name
+
+    async def _start(self, stream: str) -> dict[str, Any]:
+        """Where the consumer starts: as before, or anew after what is settled, if it is left with unsettled deliveries and without
+        a reader. Dying between the deletion and the creation costs a start from the beginning, which changes nothing either.
+        """
+        known = await self._bus.api(f"CONSUMER.INFO.{stream}.{self.name}", {})
+        if "error" in known:
+            return {}
+        if known["num_ack_pending"] == 0 or known["num_waiting"] > 0:
+            return {key: known["config"][key] for key in ("deliver_policy", "opt_start_seq") if key in known["config"]}
+        await self._bus.api(f"CONSUMER.DELETE.{stream}.{self.name}", {})
+        return {"deliver_policy": "by_start_sequence", "opt_start_seq": known["ack_floor"]["stream_seq"] + 1}
 
     def _delivery(self, msg: Msg) -> Delivery:
         meta = msg.metadata

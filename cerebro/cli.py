@@ -54,6 +54,12 @@ def parser() -> argparse.ArgumentParser:
 
     memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
     actions = memory_.add_subparsers(required=True, metavar="ACTION")
+    rebuild_ = actions.add_parser("rebuild", help="make derived memory again from the log")
+    rebuild_.add_argument("--verify", action="store_true", help="only compare it with what the tables hold; change nothing")
+    rebuild_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    rebuild_.set_defaults(command=rebuild)
     reembed_ = actions.add_parser(
         "reembed", help="give it the vectors of the model that the settings name, while it goes on with the old ones"
     )
@@ -141,6 +147,13 @@ def tour(parsed: argparse.Namespace) -> int:
 def dead(parsed: argparse.Namespace) -> int:
     """List, show or redrive what could not be processed."""
     from cerebro.dead import main as handle
+
+    return handle(parsed)
+
+
+def rebuild(parsed: argparse.Namespace) -> int:
+    """Make derived memory again from the log, or compare the two."""
+    from cerebro.rebuild import main as handle
 
     return handle(parsed)
 

@@ -31,10 +31,11 @@ class Fold:
     async def take(self, connection: Connection, rows: Sequence[EpisodeRow]) -> set[int]:
         """Put in what is new of `rows`, which stand in the order of the log; return the places of those in the log.
 
-        What was forgotten is not put in again, and not new.
+        An entry that was delivered again while its first delivery waited stands in `rows` twice, and is taken once. What was
+        forgotten is not put in again, and not new.
         """
         taken: set[int] = set()
-        for some in until_forgotten(rows):
+        for some in until_forgotten(list({row.stream_seq: row for row in rows}.values())):
             taken |= await self._take(connection, some)
         return taken
 

@@ -31,7 +31,7 @@ from memory.episodes import known_contents
 from memory.fold import Fold
 from memory.positions import PERSISTER, advance
 from memory.settings import MemorySettings
-from schemas.entry import Malformed
+from schemas.entry import Entry, Malformed
 from schemas.memory import Changed
 
 log = logging.getLogger("cerebro.memory")
@@ -65,12 +65,13 @@ class Persister:
 
     def _deliveries(self) -> AsyncIterator[list[Delivery]]:
         s = self._settings
-        durable = Durable(self._bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=s.batch_len_max, ack_wait_s=s.ack_wait_s)
+        filters = subjects.MESH_SUBJECTS
+        durable = Durable(self._bus, name=CONSUMER, filters=filters, batch_max=s.batch_len_max, ack_wait_s=s.ack_wait_s, in_order=True)
         return aiter(durable)
 
     async def take(self, batch: Sequence[Delivery]) -> None:
         """Bring one batch to its end: committed, then settled. Does not raise while PostgreSQL or NATS is away."""
-        rows, settled = rows_of(batch)
+        rows, settled = rows_of([delivery.entry for delivery in batch])
         for some in in_portions(rows, self._settings.batch_len_max, self._settings.batch_bytes_max):
             settled |= await self._persisted(some)
         last = max(delivery.entry.seq for delivery in batch)
@@ -155,11 +156,11 @@ class Persister:
                 log.warning("sequence %d could not be settled, it will come again: %s", delivery.entry.seq, e)
 
 
-def rows_of(batch: Sequence[Delivery]) -> tuple[list[EpisodeRow], Settled]:
+def rows_of(entries: Sequence[Entry | Malformed]) -> tuple[list[EpisodeRow], Settled]:
     """The rows to be persisted, in the order of the log, and how the entries that have none end."""
     rows: list[EpisodeRow] = []
     settled: Settled = {}
-    for entry in sorted((delivery.entry for delivery in batch), key=lambda entry: entry.seq):
+    for entry in sorted(entries, key=lambda entry: entry.seq):
         if isinstance(entry, Malformed):
             settled[entry.seq] = Terminal(entry.reason)
         elif entry.name != subjects.TIMER.name:

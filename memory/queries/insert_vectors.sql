@@ -1,4 +1,5 @@
--- Vectors of passages in one space, each once, and their places in the queue given up. What has been deleted meanwhile gets none.
+-- Vectors of passages in one space, each once, and their places in the queue given up. What has been
+-- deleted meanwhile gets none; what is being deleted is waited for.
 WITH vectors AS (
     SELECT * FROM unnest($2::bigint[], $3::halfvec[]) AS vectors (passage, embedding)
 ),
