@@ -12,7 +12,6 @@ READ: Final = statement("positions")
 PERSISTER: Final = "memory"
 """Writes episodes; its position is how far the log is persisted."""
 EMBEDDER: Final = "embedder"
-CONCEPTS: Final = "concepts"
 
 
 class Position(msgspec.Struct, frozen=True):
