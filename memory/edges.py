@@ -44,6 +44,8 @@ MENTIONS_MAX: Final = 50
 SCANNED_LEN_MAX: Final = 100_000
 """How much of an entry's text is searched for ids, in characters."""
 UUID: Final = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+UUID_TAIL: Final = re.compile(3 * r"-[0-9a-fA-F]{4}" + r"-[0-9a-fA-F]{12}")
+"""Found at the speed of a search for dashes; most of what is said holds none, and is not looked at more closely."""
 NAMING: Final = ("task", "task_id", "proposal", "proposal_id", "episode", "episode_id", "lesson_id", "concept_id", "evidence")
 """Fields of an action's details, context and handoff packet whose values are ids, however they are written."""
 
@@ -92,8 +94,8 @@ def _episode(row: EpisodeRow) -> Iterator[Ends]:
     if action.cross_reference is not None:
         yield from _from(row, "cross_reference", _uuid_spellings(action.cross_reference))
     yield from _from(row, "derived_from", _ids(action.action_details.get("source_episodes")))
-    said = (action.action_details, action.context_state or {}, action.handoff_packet or {})
-    named = (ident for fields in said for name in NAMING for ident in _ids(fields.get(name)))
+    said = [fields for fields in (action.action_details, action.context_state, action.handoff_packet) if fields]
+    named = (ident for fields in said for name in NAMING if name in fields for ident in _ids(fields[name]))
     yield from _mentions(row, said, named)
 
 
@@ -201,12 +203,13 @@ def _from(row: EpisodeRow, kind: EdgeKind, targets: Iterable[str]) -> Iterator[E
 
 def _mentions(row: EpisodeRow, said: Sequence[Any], named: Iterable[str] = ()) -> Iterator[Ends]:
     """The ids in named fields, and every UUID in the first `SCANNED_LEN_MAX` characters of what was said."""
-    text = "\n".join(strings(list(said)))[:SCANNED_LEN_MAX]
     found = dict.fromkeys(named)
-    for match in UUID.finditer(text):
-        found.update(dict.fromkeys(_uuid_spellings(match[0])))
-        if len(found) >= MENTIONS_MAX:
-            break
+    if any(json and UUID_TAIL.search(json) for json in (row.action_details, row.context_state, row.handoff_packet)):
+        text = "\n".join(strings(list(said)))[:SCANNED_LEN_MAX]
+        for match in UUID.finditer(text):
+            found.update(dict.fromkeys(_uuid_spellings(match[0])))
+            if len(found) >= MENTIONS_MAX:
+                break
     return _from(row, "mentions", list(found)[:MENTIONS_MAX])
 
 

@@ -29,6 +29,8 @@ EDGES_OF_NODE_MAX: Final = 500
 """Most edges of one node that are followed in each direction, the newest."""
 EDGES_OF_LEVEL_MAX: Final = 20_000
 """Most edges that are followed from all nodes at one distance."""
+LOOKED_UP_MAX: Final = 200
+"""Most ids that are looked up at a time, the nearest first; of a hub not all have to be."""
 EDGES_SHOWN_MAX: Final = 5_000
 """Most edges of one answer."""
 NEAREST: Final = {
@@ -109,16 +111,18 @@ class _Walk:
 
     async def _meet(self, ids: Sequence[str], distance: int) -> list[GraphNode]:
         """Those of these that are something, as long as there is room for them."""
-        if not ids:
-            return []
-        known = {r["id"]: r for r in await self._database.rows(NODES, ids, TEXT_LEN_MAX)}
-        nodes = [_node(known[i], distance) for i in ids if i in known]
-        room = self._limit - len(self._nodes)
-        if len(nodes) > room:
-            self._truncated = True
-        for node in nodes[:room]:
-            self._nodes[node.id] = node
-        return nodes[:room]
+        met: list[GraphNode] = []
+        for start in range(0, len(ids), LOOKED_UP_MAX):
+            some = ids[start : start + LOOKED_UP_MAX]
+            known = {r["id"]: r for r in await self._database.rows(NODES, some, TEXT_LEN_MAX)}
+            nodes = [_node(known[i], distance) for i in some if i in known]
+            room = self._limit - len(self._nodes)
+            met += nodes[:room]
+            self._nodes |= {node.id: node for node in nodes[:room]}
+            if len(nodes) > room:
+                self._truncated = True
+                break
+        return met
 
     async def view(self) -> GraphView:
         """What was met, and every edge among it."""

@@ -28,7 +28,7 @@ named AS (
             WHERE source = rest.id AND source_kind IN ('task', 'proposal', 'agent') ORDER BY stream_seq LIMIT 1),
             (SELECT target_kind FROM memory_system.edges
             WHERE target = rest.id AND target_kind IN ('task', 'proposal', 'agent') ORDER BY stream_seq LIMIT 1),
-            (SELECT 'agent' FROM memory_system.passages WHERE agent_id = rest.id LIMIT 1)
+            (SELECT 'agent' FROM memory_system.passages WHERE agent_id = rest.id ORDER BY timestamp LIMIT 1)
         ) AS kind
     ) AS known
     WHERE known.kind IS NOT NULL

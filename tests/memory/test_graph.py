@@ -10,6 +10,7 @@ from bus.errors import Refused
 from bus.ids import affect_answer_id
 from memory import graph
 from memory.database import Database
+from memory.edges import Edge
 from memory.episode_row import EpisodeRow
 from memory.graph import erase_edges, graph_around
 from schemas.concepts import ConceptFormed
@@ -18,7 +19,7 @@ from schemas.emotion import Affect, Stimulus
 from schemas.graph import GraphRequest, GraphView
 from schemas.learning import Lesson
 from schemas.tasks import AssignedTask, Assignment, Finished, Result, Submission
-from tests.memory.logged import logged
+from tests.memory.logged import START, logged
 
 MakeRow = Callable[..., EpisodeRow]
 Remember = Callable[[Sequence[EpisodeRow]], Any]
@@ -39,6 +40,19 @@ def edges(view: GraphView) -> set[tuple[str, str, str]]:
 def chain(make_row: MakeRow, length: int) -> list[EpisodeRow]:
     """Episodes that each name the one before."""
     return [make_row(n, f"note {n}", action_details={"text": f"note {n}", "episode": f"event-{n - 1}"}) for n in range(1, length + 1)]
+
+
+def edge_to(target: str, source: str, seq: int) -> Edge:
+    return Edge(
+        source=source,
+        source_kind=None,
+        kind="mentions",
+        target=target,
+        target_kind=None,
+        agent_id="nexus",
+        stream_seq=seq,
+        recorded_at=START,
+    )
 
 
 def a_vote() -> list[EpisodeRow]:
@@ -91,6 +105,15 @@ class TestWhatStandsAround:
         assert view.truncated
         assert not (await around(database, "event-1", limit=11)).truncated
 
+    async def test_a_hub_is_looked_at_until_there_is_no_room(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
+        """The newest that name it are not here; what is here stands far behind them."""
+        await remember([make_row(n, action_details={"episode": "event-1"}) for n in range(1, 4)])
+        absent = [edge_to("event-1", f"absent-{n}", 100 + n) for n in range(graph.LOOKED_UP_MAX)]
+        async with database.transaction() as connection:
+            columns = [[getattr(edge, column) for edge in absent] for column in Edge.__struct_fields__]
+            await database.run(connection, graph.PUT, *columns)
+        assert ids(await around(database, "event-1")) == ["event-1", "event-3", "event-2"]
+
     async def test_nothing_has_that_id(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         await remember([make_row(1, action_details={"episode": "nowhere"})])
         for ident in ("nowhere", "no\0where", "never heard of it"):
@@ -109,10 +132,11 @@ class TestWhatStandsAround:
     ) -> None:
         await remember([make_row(1), make_row(2)])
         formed = ConceptFormed(concept="locks", content="…", source_episodes=["event-1"], contradicts=["event-2"])
-        await remember([logged(3, subjects.CONCEPT, formed, concept="c1")])
-        assert edges(await around(database, "event-1", depth=1)) <= {("c1", "derived_from", "event-1")}
-        drawn = await database.rows(graph.EDGES, ["c1", "event-1", "event-2"], 10)
-        assert {(r["kind"], r["target"]) for r in drawn} == {("derived_from", "event-1"), ("contradicts", "event-2")}
+        ident = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
+        await remember([logged(3, subjects.CONCEPT, formed, concept=ident)])
+        view = await around(database, ident, depth=1)
+        assert edges(view) == {(ident, "derived_from", "event-1"), (ident, "contradicts", "event-2")}
+        assert [(n.kind, n.text) for n in view.nodes if n.id == ident] == [("concept", "locks: …")]
 
     async def test_a_stimulus_leads_to_what_it_made_the_agent_feel(self, database: Database, remember: Remember) -> None:
         answer = affect_answer_id("aria", "event-1", 1)
