@@ -5,6 +5,7 @@ CerebroError
 ├── TimedOut         an actor did not answer in time (504)
 ├── Conflict         a compare-and-set was lost: somebody wrote first
 ├── TooLarge         the body is larger than the server takes (413)
+├── Misconfigured    the settings do not fit what is there; starting again does not help
 └── Refused          the request was understood and refused, with a problem document
 """
 
@@ -62,6 +63,10 @@ class TooLarge(CerebroError):
     """The body is larger than the server takes."""
 
     status = 413
+
+
+class Misconfigured(CerebroError):
+    """The settings do not fit what is there; starting again does not help, changing them does."""
 
 
 class Refused(CerebroError):

@@ -10,13 +10,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from cerebro.embedded.child import Child, ServerFailed, spawn
+from cerebro.embedded.child import Child, ServerFailed, spawn, tail
+from cerebro.failures import MISCONFIGURED
 from cerebro.part import Part
 
 READY_FD: Final = "CEREBRO_READY_FD"
 START_S: Final = 180.0  # loading the embedding model on a busy machine, or reading a long log again (about 10,000 entries a second)
 SILENCE_CHECKS_MAX: Final = 3
 SILENCE_CHECK_S: Final = 5.0  # three checks and not one of 15 s: after Ctrl-Z and `fg` the first one fails without cause
+
+
+class ActorMisconfigured(ServerFailed):
+    """An actor cannot work with these settings. The message is the actor's own."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        Exception.__init__(self, f"{name}: {tail(log).splitlines()[-1].removeprefix('cerebro: ')}")
 
 
 class ActorProcess(Part):
@@ -71,7 +79,10 @@ class ActorProcess(Part):
         except TimeoutError:
             raise ServerFailed(self.name, f"was not ready within {START_S:g} s", self._log) from None
         if word != b"ready\n":
-            raise ServerFailed(self.name, f"ended with status {await child.wait()}", self._log)
+            status = await child.wait()
+            if status == MISCONFIGURED:
+                raise ActorMisconfigured(self.name, self._log)
+            raise ServerFailed(self.name, f"ended with status {status}", self._log)
 
 
 async def listen(descriptor: int) -> asyncio.StreamReader:

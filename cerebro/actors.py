@@ -14,6 +14,8 @@ from typing import Final
 
 import uvloop
 
+from bus.errors import Misconfigured
+from cerebro.failures import first
 from cerebro.settings import PULSE_FILE, READY_FD, Settings
 
 BEAT_S: Final = 1.0
@@ -63,9 +65,14 @@ class Pulse:
 
 
 def run(name: str, settings: Settings, environ: Mapping[str, str]) -> None:
-    """Run the actor `name` until it is told to stop. Raises what the actor raises."""
+    """Run the actor `name` until it is told to stop. Raises what the actor raises; `Misconfigured` by itself, out of its groups."""
     logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
-    uvloop.run(live(name, settings, environ))
+    try:
+        uvloop.run(live(name, settings, environ))
+    except BaseExceptionGroup as failures:
+        if (told := failures.subgroup(Misconfigured)) is not None:
+            raise first(told) from None
+        raise
 
 
 async def live(name: str, settings: Settings, environ: Mapping[str, str]) -> None:

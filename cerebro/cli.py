@@ -52,6 +52,16 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
+    memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
+    actions = memory_.add_subparsers(required=True, metavar="ACTION")
+    reembed_ = actions.add_parser(
+        "reembed", help="give it the vectors of the model that the settings name, while it goes on with the old ones"
+    )
+    reembed_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    reembed_.set_defaults(command=reembed)
+
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
@@ -88,8 +98,12 @@ async def until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Run one actor until it is told to stop. 2 if the settings are wrong; what the actor raises is its traceback."""
+    """Run one actor until it is told to stop. 2 if the settings are wrong, 78 if they do not fit what is there (`EX_CONFIG`); what
+    else the actor raises is its traceback.
+    """
+    from bus.errors import Misconfigured
     from cerebro import actors
+    from cerebro.failures import MISCONFIGURED
     from cerebro.settings import SettingsError, read
 
     try:
@@ -97,7 +111,11 @@ def run(parsed: argparse.Namespace) -> int:
     except SettingsError as failure:
         print(f"cerebro: {failure}", file=sys.stderr)
         return 2
-    actors.run(parsed.actor, settings, os.environ)
+    try:
+        actors.run(parsed.actor, settings, os.environ)
+    except Misconfigured as failure:
+        print(f"cerebro: {failure}", file=sys.stderr)
+        return MISCONFIGURED
     return 0
 
 
@@ -123,6 +141,13 @@ def tour(parsed: argparse.Namespace) -> int:
 def dead(parsed: argparse.Namespace) -> int:
     """List, show or redrive what could not be processed."""
     from cerebro.dead import main as handle
+
+    return handle(parsed)
+
+
+def reembed(parsed: argparse.Namespace) -> int:
+    """Fill another space of vectors."""
+    from cerebro.reembed import main as handle
 
     return handle(parsed)
 

@@ -14,11 +14,12 @@ from typing import Any, Final
 import psutil
 
 from cerebro import runfile
-from cerebro.actor_process import ActorProcess
+from cerebro.actor_process import ActorMisconfigured, ActorProcess
 from cerebro.embedded.child import ServerFailed, run_to_end
 from cerebro.embedded.nats import NatsServer
 from cerebro.embedded.postgres import PostgresServer
 from cerebro.embedded.redis import RedisServer
+from cerebro.failures import first
 from cerebro.leftovers import end_leftovers
 from cerebro.options import EXTERNAL, Options
 from cerebro.part import Part, Server
@@ -84,11 +85,15 @@ class Launcher:
         progress(part.name, began)
 
     async def _start_actor(self, name: str) -> None:
-        """Start an actor and keep it. That it fails at first is not the end: it is tried again, as after a crash."""
+        """Start an actor and keep it. That it fails at first is not the end: it is tried again, as after a crash. Only what the
+        settings are to blame for is: ActorMisconfigured.
+        """
         command = [*self._options.actor_command, name]
         actor = ActorProcess(name, command, self._environment(), self._log(name), ACTOR_STOP_S)
         try:
             await self._start(actor)
+        except ActorMisconfigured:
+            raise
         except ServerFailed as failure:
             say(str(failure))
         await self._supervisors[name].keep()
@@ -182,12 +187,6 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, Any]]) -> None:
     async with asyncio.TaskGroup() as group:
         for number, coroutine in enumerate(coroutines):
             group.create_task(coroutine, name=f"together {number}")
-
-
-def first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first real failure of a group, however deep it is nested."""
-    failure = failures.exceptions[0]
-    return first(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 def progress(name: str, began: float) -> None:

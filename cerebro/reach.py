@@ -8,8 +8,10 @@ import msgspec
 from bus.settings import BusSettings
 from cerebro import runfile
 from cerebro.settings import SHORT, read
+from memory.settings import MemorySettings
 
 NATS_URL = SHORT["bus", "nats_url"]
+POSTGRES_DSN = SHORT["memory", "postgres_dsn"]
 
 
 class NotRunning(Exception):
@@ -22,6 +24,14 @@ def bus_settings(data: Path) -> BusSettings:
     if NATS_URL in os.environ:
         return settings
     return msgspec.structs.replace(settings, nats_url=_running(data).nats)
+
+
+def memory_settings(data: Path) -> MemorySettings:
+    """Settings of the memory of the mesh that runs on the folder `data`, or of the database the environment names."""
+    settings = read(os.environ).memory
+    if POSTGRES_DSN in os.environ:
+        return settings
+    return msgspec.structs.replace(settings, postgres_dsn=_running(data).postgres)
 
 
 def http_url(data: Path) -> str:

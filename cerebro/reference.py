@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from bus.secret import Secret
 from cerebro.settings import Settings, variables
 
 PAGE: Final = Path("docs") / "settings.md"
@@ -61,6 +62,8 @@ def row(name: str, kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo)
 
 def default(field: msgspec.structs.FieldInfo) -> str:
     value = field.default_factory() if field.default is msgspec.NODEFAULT and callable(field.default_factory) else field.default
+    if isinstance(value, Secret):
+        return "(secret)"
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return f"`{text}`" if text else "(empty)"
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from agents.settings import AgentSettings
+from bus.secret import Secret
 from bus.settings import BusSettings
 from gateway.settings import GatewaySettings
 from memory.settings import MemorySettings
@@ -77,6 +78,8 @@ def variables(shape: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, msg
 
 def convert(name: str, text: str, kind: Any) -> Any:
     """The value of a variable as its field wants it. Raises SettingsError without the value, which may be a secret."""
+    if kind is Secret:
+        return Secret(text.strip())
     try:
         if text[:1] in ("[", "{"):
             return msgspec.json.decode(text, type=kind)

@@ -23,6 +23,8 @@ log = logging.getLogger("cerebro.memory")
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 QUERIES: Final = Path(__file__).parent / "queries"
+LONG_S: Final = 7 * 86_400.0
+"""Longest time of a statement that takes as long as there are rows."""
 LOG_EVERY_S: Final = 5.0  # how often a wait for PostgreSQL is said again
 BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram of statement times, in seconds."""
@@ -156,6 +158,14 @@ class Database:
         start = time.perf_counter()
         try:
             return await connection.fetch(asked.sql, *values)
+        finally:
+            self._times.setdefault(asked.name, Times()).add(time.perf_counter() - start)
+
+    async def long(self, connection: Connection, asked: Statement, *values: Any) -> list[asyncpg.Record]:
+        """As `run`, for what takes as long as there are rows: building an index, deleting a space."""
+        start = time.perf_counter()
+        try:
+            return await connection.fetch(asked.sql, *values, timeout=LONG_S)
         finally:
             self._times.setdefault(asked.name, Times()).add(time.perf_counter() - start)
 

@@ -2,20 +2,24 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
+
+import asyncpg
 
 from bus.errors import Unavailable
 from memory.arrivals import Arrivals
 from memory.database import Database, statement
-from memory.embedding import Embedding
+from memory.embedding import Embedding, EmbeddingFailed, EndpointWrong, in_lanes
 from memory.positions import EMBEDDER, advance
 from memory.settings import MemorySettings
-from memory.spaces import Space
+from memory.spaces import Space, hold
 
 log = logging.getLogger("cerebro.memory")
 
 NEXT: Final = statement("next_unembedded")
 PUT: Final = statement("insert_vectors")
+DROP: Final = statement("drop_unembedded")
 
 
 class Embedder:
@@ -28,18 +32,27 @@ class Embedder:
         self._arrivals = arrivals
         self._settings = settings
         self._awake = asyncio.Event()
+        self._said = ""
 
     def wake(self) -> None:
         """There is something to embed."""
         self._awake.set()
 
     async def run(self) -> None:
-        """Work off the queue, for ever; while PostgreSQL is away, wait for it."""
+        """Work off the queue, for ever; while PostgreSQL or the endpoint is away, wait for it.
+
+        Raises `SpaceMismatch` where another process has made another space the current one.
+        """
         while True:
             self._awake.clear()
             try:
                 if await self.embed_some():
+                    self._said = ""
                     continue
+            except EmbeddingFailed as e:
+                self._say(e)
+                await asyncio.sleep(max(e.pause_s, self._settings.reconnect_pause_s))
+                continue
             except Unavailable as e:
                 log.debug("the embedder waits: %s", e)
                 await asyncio.sleep(self._settings.reconnect_pause_s)
@@ -47,15 +60,34 @@ class Embedder:
             await self._rest()
 
     async def embed_some(self) -> int:
-        """Embed one batch of passages; return how many. Raises `Unavailable`."""
-        rows = await self._database.rows(NEXT, self._settings.embed_batch_len_max)
-        if rows:
-            vectors = await self._embedding.queue([row["content"] or row["labels"] for row in rows])
+        """Embed some batches of passages; return how many passages. Raises `Unavailable`, `SpaceMismatch`."""
+        e = self._embedding
+        rows = await self._database.rows(NEXT, e.batch_len_max * e.lanes)
+        if not rows:
             async with self._database.transaction() as connection:
-                await self._database.run(connection, PUT, self._space.id, [row["id"] for row in rows], vectors)
-                await advance(self._database, connection, EMBEDDER, 0, len(rows))
-            self._arrivals.embedded(row["owner"] for row in rows if row["kind"] != "concept")
+                await hold(self._database, connection, self._space, ("current",))
+        await in_lanes(self._embed(rows[start : start + e.batch_len_max]) for start in range(0, len(rows), e.batch_len_max))
         return len(rows)
+
+    async def _embed(self, rows: Sequence[asyncpg.Record]) -> None:
+        vectors = await self._embedding.queue([row["content"] or row["labels"] for row in rows])
+        taken = [(row["id"], vector) for row, vector in zip(rows, vectors, strict=True) if vector is not None]
+        refused = [row["id"] for row, vector in zip(rows, vectors, strict=True) if vector is None]
+        async with self._database.transaction() as connection:
+            await hold(self._database, connection, self._space, ("current",))
+            await self._database.run(connection, PUT, self._space.id, [ident for ident, _ in taken], [vector for _, vector in taken])
+            if refused:
+                log.warning("%s does not take passages %s: they are found by their words only", self._embedding.model, refused)
+                await self._database.run(connection, DROP, refused)
+            await advance(self._database, connection, EMBEDDER, 0, len(rows))
+        self._arrivals.embedded(row["owner"] for row in rows if row["kind"] != "concept")
+
+    def _say(self, failure: EmbeddingFailed) -> None:
+        """Once for each trouble, not for each try."""
+        if str(failure) != self._said:
+            self._said = str(failure)
+            level = logging.ERROR if isinstance(failure, EndpointWrong) else logging.WARNING
+            log.log(level, "what is remembered waits for its vectors, and is found by its words meanwhile: %s", failure)
 
     async def _rest(self) -> None:
         try:

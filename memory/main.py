@@ -17,7 +17,7 @@ from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
-from memory.embedding import Embedding, load
+from memory.embedding import Embedding, opened
 from memory.fold import Fold, Projection
 from memory.forgetting.eraser import Eraser
 from memory.forgetting.forgetter import Forgetter
@@ -30,7 +30,7 @@ from memory.questions import Questions
 from memory.recalls import Recalls
 from memory.search import Search
 from memory.settings import MemorySettings
-from memory.spaces import claim_space
+from memory.spaces import claim_space, clear_away
 from memory.stats import Stats
 from memory.working import WorkingMemory
 
@@ -38,6 +38,8 @@ log = logging.getLogger("cerebro.memory")
 
 NAME: Final = "memory"
 NATS_PAUSE_S: Final = 1.0
+GRACE: Final = 3
+"""How many looks at the queue an actor of the former space has before its vectors are deleted: at the first it ends."""
 
 
 async def run(bus: BusSettings, settings: MemorySettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -62,9 +64,7 @@ async def _act(bus_settings: BusSettings, settings: MemorySettings, ready: Calla
     async with AsyncExitStack() as held:
         database = await open_when_there(settings, migrations.apply)
         held.push_async_callback(database.close)
-        embedding = await load(settings.embedding)
-        if embedding is not None:
-            held.callback(embedding.close)
+        embedding = await held.enter_async_context(opened(settings))
         bus = await _connected(bus_settings)
         held.push_async_callback(bus.close)
         cache = Cache(settings.redis_url, bus_settings.prefix, settings.redis_timeout_s, settings.redis_retry_s)
@@ -106,9 +106,8 @@ async def _serve(
     continuations = Continuations(database, working, settings)
     eraser = Eraser(bus, database, cache, settings)
     forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
-    questions = Questions(
-        bus, database, search, working, arrivals, continuations, Stats(database, cache), recalls, consolidation, forgetter
-    )
+    stats = Stats(database, cache, embedding)
+    questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
@@ -121,6 +120,9 @@ async def _serve(
             tasks.create_task(eraser.run(), name="eraser")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
+                tasks.create_task(
+                    clear_away(database, space, settings.reconnect_pause_s, GRACE * settings.embed_every_s), name="former spaces"
+                )
             ready()
     finally:
         await service.stop()

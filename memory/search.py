@@ -14,7 +14,7 @@ from bus.errors import refusal
 from memory.cache import Cache
 from memory.concepts import CONCEPT_AGENT, AsOf, concepts_at
 from memory.database import Database, statement
-from memory.embedding import Embedding
+from memory.embedding import Embedding, EmbeddingFailed
 from memory.episode_row import storable
 from memory.episodes import decoded
 from memory.fusion import Found, Fused, fuse
@@ -33,6 +33,8 @@ EPISODES: Final = statement("episode_hits")
 SEQ_MAX: Final = 2**63 - 1  # of a bigint
 CONCEPT_TYPE: Final = "concept"
 LESSON_KIND: Final = "lesson"
+WITHOUT_VECTOR: Final = "the question could not be embedded just now: found by its words only"
+"""Said with an answer that would be another if the embedding endpoint were there. It is not kept."""
 
 
 class Search:
@@ -58,15 +60,23 @@ class Search:
         epoch = self._cache.epoch
         key = await self._key(asked)
         results = await self._cached(key)
-        cached = results is not None
+        cached, degraded = results is not None, None
         if results is None:
-            results = await self._hits(await self._fused(asked), asked.as_of)
-            await self._cache.put(key, msgspec.json.encode(results), self._settings.search_cache_ttl_s, epoch)
-        return SearchResults(results=results, next_before=None, took_ms=round((time.perf_counter() - start) * 1000, 3), cached=cached)
+            try:
+                results = await self._hits(await self._fused(asked), asked.as_of)
+            except EmbeddingFailed:
+                if asked.mode == "vector":
+                    raise
+                fused = await self._fused(msgspec.structs.replace(asked, mode="text"))
+                results, degraded = await self._hits(fused, asked.as_of), WITHOUT_VECTOR
+            else:
+                await self._cache.put(key, msgspec.json.encode(results), self._settings.search_cache_ttl_s, epoch)
+        took_ms = round((time.perf_counter() - start) * 1000, 3)
+        return SearchResults(results=results, next_before=None, took_ms=took_ms, cached=cached, degraded=degraded)
 
     async def _key(self, asked: SearchRequest) -> str:
         """What was asked and the state it was asked of: whatever is committed, changes the key."""
-        state = [await positions(self._database), asked, self._embedding is not None]
+        state = [await positions(self._database), asked, self._space.id if self._space else None]
         return f"cache:search:{hashlib.sha256(msgspec.json.encode(state)).hexdigest()}"
 
     async def _cached(self, key: str) -> list[SearchHit] | None:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from bus.secret import Secret
+
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -16,8 +18,34 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL with pgvector; the truth of all memory but the log."""
     redis_url: str = "redis://127.0.0.1:6379/0"
     """Redis; a cache, losing it loses no answer. Meshes that share one need different bus prefixes or database numbers."""
-    embedding: Literal["minilm", "none"] = "minilm"
-    """What turns text into vectors: MiniLM in this process (384 dimensions), or nothing (search by text only)."""
+    embedding: Literal["minilm", "openai", "none"] = "minilm"
+    """What turns text into vectors: MiniLM in this process (384 dimensions), an OpenAI-compatible endpoint, or nothing (search by
+    text only). See docs/embedding.md.
+    """
+    embedding_url: Annotated[str, Meta(pattern=r"^https?://[^/\s]+")] = "https://api.openai.com/v1"
+    """The endpoint: what stands before `/embeddings`."""
+    embedding_model: Annotated[str, Meta(min_length=1)] = "text-embedding-3-small"
+    """The endpoint's model, as it is named in each request; recorded in the database with the vectors."""
+    embedding_dimensions: Annotated[int, Meta(ge=1, le=4_000)] = 1_536
+    """How many dimensions the vectors of that model have. 4,000 is the most that the index takes."""
+    embedding_dimensions_sent: bool = False
+    """Ask the endpoint for that many; only for models that can shorten their vectors."""
+    embedding_api_key: Secret = Secret()
+    """Sent as `Authorization: Bearer …`. Empty: no such header."""
+    embedding_request_len_max: Annotated[int, Meta(ge=1, le=2_048)] = 64
+    """Most texts in one request to the endpoint."""
+    embedding_requests_max: Annotated[int, Meta(ge=1, le=64)] = 4
+    """Most requests to the endpoint at a time; where it is more than one, one of them is kept free for questions."""
+    embedding_text_len_max: Count = 8_000
+    """Most characters of a text that are sent; of a longer one the beginning counts."""
+    embedding_timeout_s: Positive = 60.0
+    """Longest wait for the endpoint's answer to one request."""
+    embedding_question_timeout_s: Positive = 3.0
+    """Longest wait for the vector of a question; then the search goes on by text."""
+    embedding_tries_max: Count = 5
+    """How often one request is tried before the queue pauses; it is never given up."""
+    embedding_backoff_s_max: Positive = 30.0
+    """Longest pause between two tries; the first is half a second, each further one twice as long."""
 
     pool_size_min: Count = 5
     """Connections to PostgreSQL that are always open."""

@@ -8,9 +8,10 @@ from typing import Final
 import psutil
 from redis.exceptions import RedisError
 
-from bus.errors import CerebroError
+from bus.errors import CerebroError, Unavailable
 from memory.cache import Cache
 from memory.database import RAISED, Database, statement
+from memory.embedding import Embedding
 from memory.holdings import holdings
 from memory.positions import PERSISTER, positions
 from schemas.memory import MemoryStats, PartHealth, StatsRequest
@@ -29,14 +30,18 @@ CHECKS: Final = {
 }
 """The part and the statement that only works where the part does."""
 
+WITHOUT: Final = frozenset({"redis", "embedding"})
+"""Parts that memory works without: a cache that is away slows answers, and without vectors words find what is remembered."""
+
 Check = Callable[[], Awaitable[str]]
 
 
 class Stats:
     """`report` answers `memory.stats`, also while PostgreSQL is away: then the counts are 0 and the parts say why."""
 
-    def __init__(self, database: Database, cache: Cache) -> None:
+    def __init__(self, database: Database, cache: Cache, embedding: Embedding | None = None) -> None:
         self._database = database
+        self._embedding = embedding
         self._cache = cache
         self._process = psutil.Process()
 
@@ -74,10 +79,13 @@ class Stats:
     async def _parts(self) -> dict[str, PartHealth]:
         checks: dict[str, Check] = {name: self._statement_check(name) for name in CHECKS}
         checks["redis"] = self._ask_redis
+        if self._embedding is not None:
+            checks["embedding"] = self._look_at_embedding
         results = await asyncio.gather(*(_timed(check) for check in checks.values()))
         parts = dict(zip(checks, results, strict=True))
-        if parts["redis"].status != "healthy":  # a cache that is away slows answers, it changes none
-            parts["redis"] = PartHealth(status="degraded", latency_ms=parts["redis"].latency_ms, detail=parts["redis"].detail)
+        for name in WITHOUT & parts.keys():
+            if parts[name].status != "healthy":
+                parts[name] = PartHealth(status="degraded", latency_ms=parts[name].latency_ms, detail=parts[name].detail)
         return parts
 
     def _statement_check(self, part: str) -> Check:
@@ -92,6 +100,13 @@ class Stats:
     async def _ask_redis(self) -> str:
         await self._cache.ping()
         return "" if self._cache.trusted else "answers, but is not used until it has been emptied"
+
+    async def _look_at_embedding(self) -> str:
+        """The latest that is known of it: to ask an endpoint costs money."""
+        assert self._embedding is not None
+        if self._embedding.trouble:
+            raise Unavailable(self._embedding.trouble)
+        return f"{self._embedding.model}, {self._embedding.dimensions} dimensions"
 
 
 async def _timed(check: Check) -> PartHealth:

@@ -173,6 +173,8 @@ class SearchResults(Reply, frozen=True, kw_only=True):
     next_before: str | None
     took_ms: float
     cached: bool
+    degraded: str | None = None
+    """Why this answer is less than was asked for; null where it is whole."""
 
 
 class WorkingItem(Body, frozen=True, kw_only=True):

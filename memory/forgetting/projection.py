@@ -42,7 +42,7 @@ class Forgetting:
         counts = (told.episodes, told.lessons, len(told.concepts), len(told.rewritten), told.working_items, told.dead_letters)
         place = (row.stream_seq, row.recorded_at, told.pieces, sorted(set(told.seqs)))
         await self._database.run(connection, PUT, receipt, told.selector, *place, *counts, told.complete, told.remains)
-        await self._database.run(connection, PUT_IDS, [id_hash(ident) for ident in (*told.ids, *told.concepts)], receipt)
+        await self._database.run(connection, PUT_IDS, [id_hash(ident) for ident in (*told.ids, *told.concepts)], receipt, row.stream_seq)
 
     async def _note_late(self, connection: Connection, told: Forgotten, fresh: Sequence[EpisodeRow]) -> None:
         """Places of these events that were not known when the forgetting was told."""

@@ -18,4 +18,5 @@ INSERT INTO memory_system.vectors (space, passage, embedding)
 SELECT $1, p.id, vectors.embedding
 FROM vectors
 JOIN memory_system.passages AS p ON p.id = vectors.passage
+FOR KEY SHARE OF p
 ON CONFLICT (space, passage) DO NOTHING

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+from bus.secret import Secret
 from cerebro.settings import SettingsError, read, read_as
 
 
@@ -63,6 +64,24 @@ class TestRefusing:
 
     def test_what_the_launcher_tells_its_child_is_no_setting(self) -> None:
         assert read_as(Shape, {"CEREBRO_READY_FD": "7"}) == Shape()
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("text", ["sk-hidden", "sk-hidden\n", '{"a": "sk-hidden"}'])
+    def test_a_secret_is_read_and_shows_itself_nowhere(self, text: str) -> None:
+        settings = read({"CEREBRO_MEMORY_EMBEDDING_API_KEY": text})
+        assert settings.memory.embedding_api_key == Secret(text.strip())
+        shown = [repr(settings), str(settings.memory), f"{settings.memory.embedding_api_key}", f"{settings.memory.embedding_api_key!s}"]
+        assert "sk-hidden" not in " ".join(shown)
+        assert settings.memory.embedding_api_key.reveal() == text.strip()
+
+    def test_none_is_false(self) -> None:
+        assert not read({}).memory.embedding_api_key
+
+    def test_a_url_without_a_scheme_is_refused_without_being_repeated(self) -> None:
+        with pytest.raises(SettingsError, match="CEREBRO_MEMORY_EMBEDDING_URL") as refused:
+            read({"CEREBRO_MEMORY_EMBEDDING_URL": "user:hunter2@host"})
+        assert "hunter2" not in str(refused.value)
 
 
 class TestTheRealOnes:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from cerebro import runfile
+from cerebro.actor_process import ActorMisconfigured
 from cerebro.address import Address
 from cerebro.launcher import Launcher
 from cerebro.options import Options
@@ -20,6 +21,7 @@ from cerebro.supervision import Policy
 BEATING = (
     "import os,sys,time; fd=int(os.environ['CEREBRO_READY_FD']); os.write(fd,b'ready\\n')\nwhile True: time.sleep(1); os.write(fd,b'.\\n')"
 )
+MISFIT = f"import os,sys\nif sys.argv[1] == 'memory': print('cerebro: another space'); sys.exit(os.EX_CONFIG)\n{BEATING}"
 BROKEN_ARIA = f"import sys\nif sys.argv[1] == 'aria': sys.exit('no mind')\n{BEATING}"
 LOOPBACK = Address()
 WAIT_S = 30.0
@@ -86,6 +88,13 @@ class TestSupervision:
             before = now(data).processes["nexus"]
             os.kill(before, signal.SIGSTOP)
             await until(lambda: now(data).processes["nexus"] != before)
+
+
+class TestSettingsThatDoNotFit:
+    async def test_an_actor_that_says_so_ends_the_start_with_its_own_sentence(self, tmp_path: Path) -> None:
+        with pytest.raises(ActorMisconfigured, match=r"^memory: another space$"):
+            await Launcher(options(tmp_path, MISFIT)).run(asyncio.Event())
+        assert runfile.read(tmp_path) is None
 
 
 class TestStop:

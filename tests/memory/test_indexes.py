@@ -77,7 +77,7 @@ INSERT INTO memory_system.unembedded SELECT 1, id FROM memory_system.passages;
 INSERT INTO memory_system.forgettings
 SELECT 'receipt-' || n, 'selector-' || n, n, '2026-01-01Z', 1, 1, '{{}}', 1, 0, 0, 0, 0, 0, true, '{{}}' FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.erasures SELECT receipt, true FROM memory_system.forgettings;
-INSERT INTO memory_system.forgotten_ids SELECT sha256(n::text::bytea), 'receipt-' || n FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.forgotten_ids SELECT sha256(n::text::bytea), 'receipt-' || n, n FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.log_copies SELECT n, 'event-' || n FROM generate_series(1, {ROWS}) AS n;
 """  # noqa: E501
 

@@ -20,7 +20,7 @@ from memory.embedding import Embedding
 from memory.episode_row import EpisodeRow
 from memory.search import Search
 from memory.settings import MemorySettings
-from memory.spaces import Space, SpaceMismatch, claim_space
+from memory.spaces import Space, claim_space
 from schemas.memory import SearchRequest
 from tests.memory.conftest import START
 
@@ -259,12 +259,6 @@ class TestCache:
 
 
 class TestSpace:
-    async def test_another_space_is_an_error_that_says_what_to_do(self, database: Database) -> None:
-        await claim_space(database, "words", 6)
-        await claim_space(database, "words", 6)
-        with pytest.raises(SpaceMismatch, match=r"vectors of words \(6 dimensions\), the settings name MiniLM \(384\)"):
-            await claim_space(database, "MiniLM", 384)
-
     async def test_without_an_embedding_hybrid_is_text_and_vector_is_refused(
         self, database: Database, cache: Cache, settings: MemorySettings, make_row: MakeRow, remember: Remember
     ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 import redis.asyncio
@@ -108,7 +109,32 @@ class TestWorkingMemory:
         assert (await answer(memory, "s\0", "k\0")).context_data == {"x": "\ufffd"}
 
 
+async def everything(memory: WorkingMemory) -> list[Any]:
+    """Every answer there is about the sessions s and t."""
+    items = [await answer(memory, session, key) for session in "st" for key in ("k0", "k1", "k2", "gone", "over")]
+    filters = [WorkingFilter(), WorkingFilter(session_id="s"), WorkingFilter(agent_id="aria"), WorkingFilter(limit=2)]
+    return items + [await memory.list(asked) for asked in filters]
+
+
 class TestWithoutRedis:
+    async def test_every_answer_is_the_same_to_the_byte_before_and_after_redis_is_stopped(
+        self, memory: WorkingMemory, server: RedisServer
+    ) -> None:
+        await memory.put(WorkingPut(session_id="s", key="over", context_data={}, ttl_s=0.05))
+        await memory.put(WorkingPut(session_id="t", key="gone", context_data={}))
+        await memory.delete(WorkingKey(session_id="t", key="gone"))
+        for n in range(3):
+            put = WorkingPut(
+                session_id="st"[n % 2], key=f"k{n}", agent_id=["aria", "ricardo"][n % 2], tags=["x"], context_data={"é\0": [n, None]}
+            )
+            await memory.put(put)
+        while await answer(memory, "s", "over") != 404:
+            await asyncio.sleep(0)
+        first = msgspec.json.encode(await everything(memory))
+        assert msgspec.json.encode(await everything(memory)) == first, "from the copies"
+        await server.stop()
+        assert msgspec.json.encode(await everything(memory)) == first
+
     async def test_random_work_has_the_same_answers_while_redis_comes_and_goes(
         self, memory: WorkingMemory, cache: Cache, server: RedisServer
     ) -> None:

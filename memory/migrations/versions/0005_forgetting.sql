@@ -25,7 +25,8 @@ CREATE INDEX forgettings_by_selector ON memory_system.forgettings (selector, str
 -- Every id that was forgotten, as SHA-256: it is not remembered again when it comes late.
 CREATE TABLE memory_system.forgotten_ids (
     id_hash bytea PRIMARY KEY,
-    receipt text NOT NULL
+    receipt text NOT NULL,
+    stream_seq bigint NOT NULL -- of the entry that says so
 );
 
 CREATE INDEX forgotten_ids_by_receipt ON memory_system.forgotten_ids (receipt);

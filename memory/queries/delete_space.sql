@@ -1,0 +1,3 @@
+-- A space without vectors.
+DELETE FROM memory_system.spaces
+WHERE id = $1

@@ -1,0 +1,2 @@
+-- This session changes the space no more.
+SELECT pg_advisory_unlock($1)
