@@ -28,6 +28,7 @@ READ_TIMEOUT_S = 5.0
 """Longest time to read what stands in the log now."""
 
 NO_CONSUMER = 10014
+NO_MESSAGE = 10037
 CONSUMER_EXISTS = (10013, 10148)
 
 
@@ -128,6 +129,16 @@ async def entries(
     except TimeoutError as e:
         raise Unavailable(f"the log was not read within {timeout_s:g} s") from e
     return found
+
+
+async def last_seq(bus: Bus, subject: str, stream: str = subjects.MESH) -> int:
+    """The place of the last entry on `subject`, which may have wildcards; 0 where there is none. Raises `Unavailable`."""
+    answer = await bus.api(f"STREAM.MSG.GET.{bus.stream(stream)}", {"last_by_subj": bus.wire(subject)})
+    if "error" not in answer:
+        return int(answer["message"]["seq"])
+    if answer["error"].get("err_code") == NO_MESSAGE:
+        return 0
+    raise Unavailable(f"the log cannot be read: {answer['error'].get('description')}")
 
 
 def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:

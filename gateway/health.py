@@ -1,8 +1,7 @@
 """The health of the whole: each component checked for real and at the same time, each within its own time.
 
 `unhealthy` when what everything rests on is gone: NATS, PostgreSQL, the episodes, or every built-in agent.
-`degraded` when the mesh works with less: one agent missing, Redis gone, embeddings behind. Parts that this release
-does not have say so and do not count.
+`degraded` when the mesh works with less: one agent missing, Redis gone, embeddings behind.
 """
 
 import asyncio
@@ -20,17 +19,23 @@ from schemas.members import AgentsView, AskAll
 from schemas.memory import MemoryStats, PartHealth, StatsRequest
 from schemas.words import Reply, rfc3339
 
-Status = Literal["healthy", "degraded", "unhealthy", "disabled"]
+Status = Literal["healthy", "degraded", "unhealthy"]
 BUILT_IN = ("nexus", "aria", "ricardo")
 """The agents that come with Cerebro; without one the mesh is degraded."""
 STORES = ("postgresql", "pgvector", "redis")
-MEMORIES = ("working_memory", "episodic_memory", "semantic_memory", "continuity_manager", "integrated_graph_memory")
-LATER = ("consolidation_engine",)
+MEMORIES = (
+    "working_memory",
+    "episodic_memory",
+    "semantic_memory",
+    "consolidation_engine",
+    "continuity_manager",
+    "integrated_graph_memory",
+)
 VITAL = ("nats", "postgresql", "episodic_memory", "neural_mesh")
 
 
 class ComponentHealth(Reply, frozen=True, kw_only=True):
-    """One component, checked just now; `disabled`: not part of this release."""
+    """One component, checked just now."""
 
     status: Status
     latency_ms: float
@@ -65,7 +70,6 @@ async def examine(gate: Gate) -> HealthView:
     parts = dict(_memory_parts(stats, memory_ms, memory_error))
     members = _members(agents, agents_ms, agents_error)
     parts["neural_mesh"] = _mesh(members, agents_ms)
-    parts.update({name: ComponentHealth(status="disabled", latency_ms=0.0, detail="not part of this release") for name in LATER})
     checked = {"nats": nats, **parts, **{f"agent {name}": health for name, health in members.items() if name in BUILT_IN}}
     return HealthView(
         status=_overall(checked),

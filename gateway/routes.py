@@ -381,6 +381,7 @@ MEMORY: list[Route] = [
         summary="A concept with its sources",
         handler=semantic.concept,
         path_type=semantic.ConceptPath,
+        query=semantic.ConceptQuery,
         reply=concepts.ConceptWithSources,
         statuses=OK,
     ),

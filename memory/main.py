@@ -12,6 +12,8 @@ from bus.settings import BusSettings
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.cache import Cache
+from memory.concept_versions import Concepts
+from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
 from memory.database import Database, open_when_there
 from memory.embedder import Embedder
@@ -25,6 +27,7 @@ from memory.open_tasks import TaskProjection
 from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
+from memory.recalls import Recalls
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import claim_space, clear_away
@@ -98,17 +101,21 @@ async def _serve(
     persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
+    recalls = Recalls(database, settings)
+    consolidation = Consolidation(bus, database, arrivals, settings)
     continuations = Continuations(database, working, settings)
     eraser = Eraser(bus, database, cache, settings)
     forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
     stats = Stats(database, cache, embedding)
-    questions = Questions(bus, database, search, working, arrivals, continuations, stats, embedder, forgetter)
+    questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(persister.run(), name="persister")
             tasks.create_task(cache.keep_trying(), name="cache")
+            tasks.create_task(recalls.run(), name="recalls")
+            tasks.create_task(consolidation.run(), name="consolidation")
             tasks.create_task(sweep(working, settings), name="sweeper")
             tasks.create_task(eraser.run(), name="eraser")
             if embedder is not None:
@@ -123,7 +130,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database), EdgeProjection(database), TaskProjection(database), Forgetting(database)]
+    return [Passages(database), Concepts(database), EdgeProjection(database), TaskProjection(database), Forgetting(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

@@ -139,7 +139,7 @@ class Persister:
     async def _tell(self, rows: Iterator[EpisodeRow]) -> None:
         try:
             for row in rows:
-                changed = Changed(id=row.episode_id, kind=row.kind, stream_seq=row.stream_seq)
+                changed = changed_by(row)
                 await self._bus.notify(subjects.CHANGED, changed, agent=row.agent_id, kind=changed.kind)
         except CerebroError as e:
             log.info("nobody was told of what was committed: %s", e)
@@ -154,6 +154,13 @@ class Persister:
                 await settle(self._bus, delivery, outcome)
             except CerebroError as e:
                 log.warning("sequence %d could not be settled, it will come again: %s", delivery.entry.seq, e)
+
+
+def changed_by(row: EpisodeRow) -> Changed:
+    """What is told of a row that was committed: a concept by its own id, everything else by the event's."""
+    if row.entry.name == subjects.CONCEPT.name:
+        return Changed(id=row.entry.tokens["concept"], kind="concept", stream_seq=row.stream_seq)
+    return Changed(id=row.episode_id, kind=row.kind, stream_seq=row.stream_seq)
 
 
 def rows_of(entries: Sequence[Entry | Malformed]) -> tuple[list[EpisodeRow], Settled]:

@@ -14,7 +14,6 @@ REBUILD: Final = "rebuild"
 PERSISTER: Final = "memory"
 """Writes episodes; its position is how far the log is persisted."""
 EMBEDDER: Final = "embedder"
-CONCEPTS: Final = "concepts"
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -1,28 +1,41 @@
 """The questions that memory answers, as the NATS micro service `memory`: each row of the table and what answers it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from bus import subjects
 from bus.connection import Bus
 from bus.errors import CerebroError, bad_request, not_found, refusal
 from bus.service import Service
 from memory.arrivals import Arrivals
-from memory.concepts import CONCEPT_AGENT, get_concept, list_concepts, put_concept
+from memory.concepts import get_concept, list_concepts, tell_concept
+from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
 from memory.database import RAISED, Database, refused_reason
-from memory.embedder import Embedder
 from memory.episodes import get_episodes, recent_episodes
 from memory.forgetting.forgetter import Forgetter
 from memory.forgetting.guard import was_forgotten
 from memory.graph import graph_around
+from memory.recalls import Recalls
 from memory.search import Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
-from schemas.concepts import ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
+from schemas.concepts import ConceptById, ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
 from schemas.forgetting import FORGOTTEN_CODE
 from schemas.graph import GraphRequest, GraphView
-from schemas.memory import ById, Changed, Deleted, EpisodePage, EpisodeView, RecentFilter, WorkingKey, WorkingPut, WorkingView
+from schemas.memory import (
+    ById,
+    Changed,
+    Deleted,
+    EpisodePage,
+    EpisodeView,
+    RecentFilter,
+    SearchRequest,
+    SearchResults,
+    WorkingKey,
+    WorkingPut,
+    WorkingView,
+)
 
 SERVICE: Final = "memory"
 
@@ -41,7 +54,8 @@ class Questions:
         arrivals: Arrivals,
         continuations: Continuations,
         stats: Stats,
-        embedder: Embedder | None,
+        recalls: Recalls,
+        consolidation: Consolidation,
         forgetter: Forgetter,
     ) -> None:
         self._bus = bus
@@ -51,7 +65,8 @@ class Questions:
         self._arrivals = arrivals
         self._continuations = continuations
         self._stats = stats
-        self._embedder = embedder
+        self._recalls = recalls
+        self._consolidation = consolidation
         self._forgetter = forgetter
 
     def service(self, awaiting_max: int) -> Service:
@@ -64,7 +79,7 @@ class Questions:
 
     def _handlers(self) -> dict[subjects.Subject, Handler]:
         return {
-            subjects.MEMORY_SEARCH: self._search.find,
+            subjects.MEMORY_SEARCH: self.search,
             subjects.MEMORY_RECENT: self.recent,
             subjects.MEMORY_GET: self.get,
             subjects.MEMORY_STATS: self._stats.report,
@@ -76,9 +91,15 @@ class Questions:
             subjects.MEMORY_SEMANTIC_GET: self.get_semantic,
             subjects.MEMORY_SEMANTIC_LIST: self.list_semantic,
             subjects.MEMORY_FORGET: self._forgetter.forget,
+            subjects.MEMORY_CONSOLIDATE: self._consolidation.consolidate,
             subjects.MEMORY_GRAPH: self.graph,
             subjects.MEMORY_CONTINUITY: self._continuations.tell,
         }
+
+    async def search(self, asked: SearchRequest) -> SearchResults:
+        found = await self._search.find(asked)
+        self._recalls.note(asked, found)
+        return found
 
     async def recent(self, asked: RecentFilter) -> EpisodePage:
         return await recent_episodes(self._database, asked)
@@ -94,24 +115,20 @@ class Questions:
 
     async def put_working(self, asked: WorkingPut) -> WorkingView:
         view = await self._working.put(asked)
-        await self._changed(view.key, "working", view.agent_id)
+        await self._changed(view.key, view.agent_id)
         return view
 
     async def delete_working(self, asked: WorkingKey) -> Deleted:
         deleted, agent = await self._working.delete(asked)
         if agent is not None:
-            await self._changed(asked.key, "working", agent)
+            await self._changed(asked.key, agent)
         return deleted
 
     async def put_semantic(self, asked: ConceptRequest) -> ConceptView:
-        view = await put_concept(self._database, asked)
-        if self._embedder is not None:
-            self._embedder.wake()
-        await self._changed(view.concept_id, "concept", CONCEPT_AGENT)
-        return view
+        return await tell_concept(self._bus, self._database, self._arrivals, asked)
 
-    async def get_semantic(self, asked: ById) -> ConceptWithSources:
-        return await get_concept(self._database, asked.id)
+    async def get_semantic(self, asked: ConceptById) -> ConceptWithSources:
+        return await get_concept(self._database, asked)
 
     async def list_semantic(self, asked: ConceptFilter) -> ConceptPage:
         return await list_concepts(self._database, asked)
@@ -119,9 +136,9 @@ class Questions:
     async def graph(self, asked: GraphRequest) -> GraphView:
         return await graph_around(self._database, asked)
 
-    async def _changed(self, ident: str, kind: Literal["concept", "working"], agent: str) -> None:
+    async def _changed(self, key: str, agent: str) -> None:
         try:
-            await self._bus.notify(subjects.CHANGED, Changed(id=ident, kind=kind), agent=agent, kind=kind)
+            await self._bus.notify(subjects.CHANGED, Changed(id=key, kind="working"), agent=agent, kind="working")
         except CerebroError:
             return  # the change is committed; who listens for it hears nothing while NATS is away, and neither does the caller
 

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import time
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +12,7 @@ import msgspec
 
 from bus.errors import refusal
 from memory.cache import Cache
-from memory.concepts import CONCEPT_AGENT
+from memory.concepts import CONCEPT_AGENT, AsOf, concepts_at
 from memory.database import Database, statement
 from memory.embedding import Embedding, EmbeddingFailed
 from memory.episode_row import storable
@@ -30,7 +29,6 @@ TEXT: Final = statement("text_arm")
 EXACT: Final = statement("vector_arm_exact")
 COUNT: Final = statement("count_candidates")
 EPISODES: Final = statement("episode_hits")
-CONCEPTS: Final = statement("concept_hits")
 
 SEQ_MAX: Final = 2**63 - 1  # of a bigint
 CONCEPT_TYPE: Final = "concept"
@@ -65,11 +63,12 @@ class Search:
         cached, degraded = results is not None, None
         if results is None:
             try:
-                results = await self._hits(await self._fused(asked))
+                results = await self._hits(await self._fused(asked), asked.as_of)
             except EmbeddingFailed:
                 if asked.mode == "vector":
                     raise
-                results, degraded = await self._hits(await self._fused(msgspec.structs.replace(asked, mode="text"))), WITHOUT_VECTOR
+                fused = await self._fused(msgspec.structs.replace(asked, mode="text"))
+                results, degraded = await self._hits(fused, asked.as_of), WITHOUT_VECTOR
             else:
                 await self._cache.put(key, msgspec.json.encode(results), self._settings.search_cache_ttl_s, epoch)
         took_ms = round((time.perf_counter() - start) * 1000, 3)
@@ -112,14 +111,14 @@ class Search:
                 return _found(found)
         return _found(await self._database.rows(EXACT, vector, *filters, depth, self._space.id))
 
-    async def _hits(self, fused: Sequence[Fused]) -> list[SearchHit]:
+    async def _hits(self, fused: Sequence[Fused], as_of: AsOf) -> list[SearchHit]:
         episodes = [f.found.id for f in fused if f.found.kind != CONCEPT_TYPE]
-        concepts = [uuid.UUID(f.found.id) for f in fused if f.found.kind == CONCEPT_TYPE]
+        concepts = [f.found.id for f in fused if f.found.kind == CONCEPT_TYPE]
         shown: dict[tuple[bool, str], dict[str, Any]] = {}
         if episodes:
             shown |= {(False, r["episode_id"]): _episode(r) for r in await self._database.rows(EPISODES, episodes)}
         if concepts:
-            shown |= {(True, r["id"]): _concept(r) for r in await self._database.rows(CONCEPTS, concepts)}
+            shown |= {(True, r["id"]): _concept(r) for r in await concepts_at(self._database, concepts, as_of)}
         keyed = [(f, shown.get((f.found.kind == CONCEPT_TYPE, f.found.id))) for f in fused]
         return [_hit(f, fields) for f, fields in keyed if fields is not None]
 
@@ -159,7 +158,7 @@ def _concept(r: asyncpg.Record) -> dict[str, Any]:
     details = {name: r[name] for name in ("concept", "content", "knowledge_type", "source_episodes")}
     return {
         "agent_id": CONCEPT_AGENT,
-        "timestamp": rfc3339(r["created_at"]),
+        "timestamp": rfc3339(r["updated_at"]),
         "action_type": CONCEPT_TYPE,
         "text": f"{r['concept']}: {r['content']}",
         "action_details": details,

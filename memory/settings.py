@@ -81,6 +81,21 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_len_max: Count = 1_000
     """Most expired items deleted by one statement."""
 
+    consolidate_every_s: Positive = 600.0
+    """How often the consolidation looks whether enough waits for it."""
+    consolidate_len_min: Count = 10
+    """Fewest new episodes for which the schedule starts a run; a request starts one for any."""
+    consolidate_len_max: Count = 10_000
+    """Most new episodes that one run looks at; its report says whether any are left."""
+    consolidate_s_max: Positive = 40.0
+    """After this a run begins nothing new; its report says whether any are left."""
+    consolidate_look_len_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    """Most new episodes that are in memory at a time."""
+    consolidate_batch_len_max: Annotated[int, Meta(ge=1, le=100)] = 50
+    """Most concepts that are put on the log in one atomic batch."""
+    recalls_every_s: Positive = 5.0
+    """How often what searches have recalled is written down."""
+
     await_recheck_s: Positive = 1.0
     """How often a waiting `memory.await` looks into the database itself, in case another process did the work."""
     awaiting_max: Count = 1_024

@@ -24,6 +24,7 @@ CHECKS: Final = {
     "working_memory": statement("check_working"),
     "episodic_memory": statement("check_episodic"),
     "semantic_memory": statement("check_semantic"),
+    "consolidation_engine": statement("check_consolidation"),
     "continuity_manager": statement("check_continuity"),
     "integrated_graph_memory": statement("check_graph"),
 }
@@ -90,7 +91,9 @@ class Stats:
     def _statement_check(self, part: str) -> Check:
         async def check() -> str:
             row = await self._database.row(CHECKS[part])
-            return f"pgvector {row['version']}" if part == "pgvector" and row else ""
+            if part == "pgvector" and row:
+                return f"pgvector {row['version']}"
+            return str(row["detail"]) if part == "consolidation_engine" and row else ""
 
         return check
 

@@ -5,9 +5,14 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from schemas.memory import QUERY_LEN_MAX, EpisodeView
-from schemas.words import Body, EventIds, PageSize, Reply, Text, Time, Title, Token, Unit
+from schemas.words import ID_LEN_MAX, Body, EventId, EventIds, PageSize, Reply, Text, Time, Title, Token, Unit
 
 Origin = Literal["told", "consolidated"]
+Stance = Literal["held", "against"]
+STATEMENTS_MAX = 64
+"""Most statements that a concept keeps of a contradiction, both sides together."""
+STATEMENT_LEN_MAX = 1_000
+"""Longest statement, in characters."""
 
 
 class ConceptRequest(Body, frozen=True, kw_only=True):
@@ -30,19 +35,48 @@ class ConceptFilter(Body, frozen=True, kw_only=True):
     before: Annotated[str, Meta(max_length=1_000)] | None = None
 
 
+class ConceptById(Body, frozen=True, kw_only=True):
+    """`memory.semantic.get`, `GET /memory/semantic/{concept_id}`. `as_of`: as it was then, at a time or a log position."""
+
+    id: EventId
+    as_of: Time | Annotated[int, Meta(ge=0)] | None = None
+
+
+class Statement(Body, frozen=True, kw_only=True):
+    """What one source says of something that others contradict. `held`: the concept goes by it; `against`: it does not."""
+
+    about: Annotated[str, Meta(max_length=STATEMENT_LEN_MAX)]
+    says: Annotated[str, Meta(max_length=STATEMENT_LEN_MAX)]
+    text: Annotated[str, Meta(max_length=STATEMENT_LEN_MAX)]
+    stance: Stance
+    episode_id: EventId
+    agent_id: str
+    at: Time
+
+
+Statements = Annotated[list[Statement], Meta(max_length=STATEMENTS_MAX)]
+
+
 class ConceptView(Reply, frozen=True, kw_only=True):
+    """`contradicts`: the sources that say otherwise than the concept does; empty where all agree."""
+
     concept_id: str
     concept: str
     content: str
     knowledge_type: str
     confidence_score: float
     source_episodes: list[str]
+    contradicts: list[str] = []
+    origin: Origin = "told"
+    version: int = 1
     created_at: str
+    updated_at: str = ""
 
 
 class ConceptWithSources(ConceptView, frozen=True, kw_only=True):
-    """A concept with its source episodes in full."""
+    """A concept with its source episodes in full, and both sides of what they contradict each other in."""
 
+    statements: list[Statement] = []
     sources: list[EpisodeView]
 
 
@@ -54,8 +88,9 @@ class ConceptPage(Reply, frozen=True, kw_only=True):
 class ConceptFormed(Body, frozen=True, kw_only=True):
     """`memory.concept.<concept>`: the concept as it is known from here on; a later entry of the same concept takes its place.
 
-    `contradicts` are the concepts or episodes whose statements this one contradicts. `consolidated` are the episodes that need no
-    longer be looked at because this concept holds what they say. `run` is the consolidation that formed it; None where somebody told it.
+    `consolidated` are the episodes that need no longer be looked at because this concept holds what they say. `contradicts` are
+    the episodes (or concepts) among its sources that say otherwise than it does, `statements` both sides in words. `run` is the
+    consolidation that formed it; None where somebody told it.
     """
 
     concept: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -63,10 +98,11 @@ class ConceptFormed(Body, frozen=True, kw_only=True):
     knowledge_type: Annotated[str, Meta(min_length=1, max_length=100)] = "general"
     confidence_score: Unit = 0.5
     source_episodes: EventIds = []
-    contradicts: EventIds = []
     origin: Origin = "told"
     consolidated: EventIds = []
-    run: str | None = None
+    contradicts: EventIds = []
+    statements: Statements = []
+    run: Annotated[str, Meta(max_length=ID_LEN_MAX)] | None = None
 
 
 class ConsolidateRequest(Body, frozen=True, kw_only=True):
@@ -91,5 +127,5 @@ class ConsolidationReport(Reply, frozen=True, kw_only=True):
     concepts: list[str]
     """Ids of the concepts formed or joined."""
     complete: bool
-    """Whether nothing unconsolidated is left of what was asked for; False: ask again to go on."""
+    """Whether all of what was asked for has been looked at; False: ask again to go on. What is like nothing else stays as it is."""
     took_ms: float

@@ -121,7 +121,7 @@ class EpisodePage(Reply, frozen=True, kw_only=True):
 
 
 class ById(Body, frozen=True, kw_only=True):
-    """`memory.get`, `memory.semantic.get`: one thing by id."""
+    """`memory.get`: one episode by id."""
 
     id: EventId
 

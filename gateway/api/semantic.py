@@ -1,17 +1,25 @@
 """Semantic memory: concepts with the episodes they rest on."""
 
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 
 from bus.subjects import MEMORY_SEMANTIC_GET, MEMORY_SEMANTIC_LIST, MEMORY_SEMANTIC_PUT
 from gateway.call import Answer, Call, reply
-from schemas.memory import ById
-from schemas.words import EventId
+from schemas.concepts import ConceptById
+from schemas.words import EventId, Time
 
 
 class ConceptPath(msgspec.Struct, frozen=True):
     concept_id: EventId
+
+
+class ConceptQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """`as_of`: as it was then, at a time or a log position."""
+
+    as_of: Time | Annotated[int, Meta(ge=0)] | None = None
 
 
 async def put_concept(call: Call) -> Answer:
@@ -26,5 +34,5 @@ async def concepts(call: Call) -> Answer:
 
 
 async def concept(call: Call) -> Answer:
-    """One concept with its source episodes."""
-    return reply(await call.ask(MEMORY_SEMANTIC_GET, ById(id=call.path.concept_id)))
+    """One concept with its source episodes, and both sides where they contradict each other; as it is, or as it was (`as_of`)."""
+    return reply(await call.ask(MEMORY_SEMANTIC_GET, ConceptById(id=call.path.concept_id, as_of=call.query.as_of)))

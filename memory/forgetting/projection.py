@@ -19,6 +19,7 @@ ERASE_COPIES: Final = statement("erase_copies")
 ERASE_EPISODES: Final = statement("erase_episodes")
 ERASE_PASSAGES: Final = statement("erase_passages")
 ERASE_CONCEPTS: Final = statement("erase_concepts")
+ERASE_VERSIONS: Final = statement("erase_concept_versions")
 ERASE_CONCEPT_PASSAGES: Final = statement("erase_concept_passages")
 
 
@@ -56,6 +57,7 @@ class Forgetting:
         await self._database.run(connection, ERASE_PASSAGES, told.ids)
         await self._database.run(connection, ERASE_CONCEPT_PASSAGES, concepts, seq)
         await self._database.run(connection, ERASE_CONCEPTS, _uuids(concepts), seq)
+        await self._database.run(connection, ERASE_VERSIONS, _uuids(concepts), seq)
         await erase_edges(self._database, connection, [*told.ids, *told.concepts], told.seqs)
         await erase_tasks(self._database, connection, told.ids)
         await self._database.run(connection, ERASE_COPIES, told.ids)

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-import asyncpg
-
 from bus import subjects
 from bus.connection import Bus
 from bus.errors import conflict
+from memory.consolidation.run import remade
+from memory.consolidation.summary import Extractive
 from memory.database import Database, statement
 from memory.episodes import get_episodes
 from memory.forgetting.hashes import selector_hash
 from memory.forgetting.kinds import ALONE, CONSENSUS, COPIES, ROOTS, SPANS, TASKS
 from memory.forgetting.payloads import Letter, is_asked_for, letters
 from memory.forgetting.plan import REMAINS_MAX, Event, Plan
-from memory.forgetting.rewriting import without
+from memory.forgetting.rewriting import without_quotes
 from memory.indexed_text import content
 from schemas.concepts import ConceptFormed
 from schemas.forgetting import ForgetRequest
@@ -111,15 +111,21 @@ class Selection:
         """The ids of concepts to be erased, and those to be told anew with what they say then."""
         ids = {event.id for event in events}
         records = await self._database.rows(RESTING, list(ids), asked.id)
-        said = await self._said(ids & {source for record in records for source in record["source_episodes"]})
         erased, rewritten = [], []
         for record in records:
-            left = None if record["id"] == asked.id else without(_concept(record), ids, said)
+            left = None if record["id"] == asked.id else await self._left(record["id"], set(record["sources"] or ()), ids)
             if left is None:
                 erased.append(record["id"])
             else:
                 rewritten.append((record["id"], left))
         return erased, rewritten
+
+    async def _left(self, concept: str, sources: set[str], gone: set[str]) -> ConceptFormed | None:
+        """What is told of a concept without what is erased; None where it rested on that alone."""
+        if sources <= gone:
+            return None
+        left = await remade(self._database, concept, gone, Extractive())
+        return without_quotes(left, await self._said(sources & gone)) if left is not None and left.origin == "told" else left
 
     async def _said(self, ids: set[str]) -> list[str]:
         """The texts of these events."""
@@ -136,13 +142,3 @@ class Selection:
     async def _rows(self, asked: Any, *values: Any) -> list[Event]:
         records = await self._database.rows(asked, *values)
         return [Event(r["episode_id"], r["kind"], r["subject"], r["stream_seq"]) for r in records]
-
-
-def _concept(record: asyncpg.Record) -> ConceptFormed:
-    return ConceptFormed(
-        concept=record["concept"],
-        content=record["content"],
-        knowledge_type=record["knowledge_type"],
-        confidence_score=record["confidence_score"],
-        source_episodes=record["source_episodes"],
-    )

@@ -1,5 +1,6 @@
 -- Concepts, newest first, from a place on; with a question, those that have any of its terms.
-SELECT id::text AS id, concept, content, knowledge_type, confidence_score, source_episodes, created_at
+SELECT
+    id::text AS id, version, concept, content, knowledge_type, confidence_score, source_episodes, origin, contradicts, created_at, updated_at
 FROM memory_system.semantic_memory
 WHERE
     ($1::text IS NULL OR search_terms @@ memory_system.any_term($1))

@@ -1,5 +1,6 @@
 """Memory over REST, with a stand-in for the memory actor: one action, batches, ids that are known, waiting."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,12 +12,13 @@ from bus.subjects import (
     EPISODE,
     MEMORY_AWAIT,
     MEMORY_GET,
+    MEMORY_SEMANTIC_GET,
     MEMORY_SEMANTIC_PUT,
     MEMORY_WORKING_DELETE,
     MEMORY_WORKING_GET,
     MEMORY_WORKING_PUT,
 )  # fmt: skip
-from schemas.concepts import ConceptView
+from schemas.concepts import ConceptById, ConceptView, ConceptWithSources
 from schemas.forgetting import FORGOTTEN_CODE
 from schemas.memory import Await, Awaited, ById, Deleted, EpisodeView, WorkingKey, WorkingPut, WorkingView
 from tests.gateway.conftest import Door
@@ -209,6 +211,26 @@ class TestWorkingMemory:
     async def test_forgetting_what_is_not_there_is_404(self, door: Door):
         await door.stand_in({MEMORY_WORKING_DELETE: Deleted(deleted=False)})
         assert (await door.http.delete("/memory/working/s/k")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "as_of"),
+    [("", None), ("?as_of=17", 17), ("?as_of=2026-11-22T10:00:00Z", datetime(2026, 11, 22, 10, tzinfo=UTC))],
+)
+async def test_a_concept_is_asked_for_as_it_was(door: Door, query: str, as_of: Any):
+    asked: list[ConceptById] = []
+
+    async def get(ask: ConceptById) -> ConceptWithSources:
+        asked.append(ask)
+        return ConceptWithSources(
+            concept_id=ask.id, concept="c", content="x", knowledge_type="general", confidence_score=0.5, source_episodes=[], sources=[],
+            created_at="t",
+        )  # fmt: skip
+
+    await door.stand_in({MEMORY_SEMANTIC_GET: get})
+    assert (await door.http.get(f"/memory/semantic/c1{query}")).status_code == 200
+    assert asked == [ConceptById(id="c1", as_of=as_of)]
+    assert (await door.http.get("/memory/semantic/c1?as_of=yesterday")).json()["errors"][0]["path"] == "$.as_of"
 
 
 async def test_a_concept_is_201_with_its_location(door: Door):

@@ -18,13 +18,13 @@ from bus.log import entries
 from bus.settings import BusSettings
 from memory.forgetting.payloads import erase_payloads
 from memory.settings import MemorySettings
-from schemas.concepts import ConceptRequest
+from schemas.concepts import ConceptById, ConceptRequest, ConsolidateRequest
 from schemas.consensus import CountedVote, Decision, Opened, Proposal, Vote
 from schemas.dead import DeadLetter
 from schemas.emotion import Affect
 from schemas.forgetting import FORGOTTEN_CODE, ForgetReceipt, ForgetRequest, Forgotten
 from schemas.learning import Lesson
-from schemas.memory import Action, ById, RecentFilter, WorkingFilter, WorkingPut
+from schemas.memory import Action, Await, ById, RecentFilter, WorkingFilter, WorkingPut
 from schemas.tasks import AssignedTask, Assignment, Finished, Result, Submission
 from tests.integration.test_memory_actor import actor
 
@@ -190,19 +190,34 @@ class TestConcepts:
         concept = await bus.ask(subjects.MEMORY_SEMANTIC_PUT, asked)
         receipt = await forget(bus, id=gone.event_id)
         assert (receipt.concepts_erased, receipt.concepts_rewritten) == (0, 1)
-        told = (await entries(bus, [subjects.CONCEPT.wildcard]))[-1]
+        (told,) = await entries(bus, [subjects.CONCEPT.subject(concept=concept.concept_id)])
         assert (told.tokens["concept"], told.body.content, told.body.source_episodes) == (
             concept.concept_id,
             "pools need a limit",
             [kept.event_id],
         )
+        known = await bus.ask(subjects.MEMORY_SEMANTIC_GET, ConceptById(id=concept.concept_id))
+        assert (known.content, known.source_episodes) == ("pools need a limit", [kept.event_id])
+
+    async def test_one_that_was_consolidated_is_made_of_its_other_sources(self, bus: Bus, ops: str, word: str) -> None:
+        texts = [f"The {word} pool of the database is slow when it is {size}" for size in ("large", "huge", f"only-{word}")]
+        said = [await say(bus, text, ops) for text in texts]
+        await bus.ask(subjects.MEMORY_AWAIT, Await(id=said[-1].event_id), timeout_s=10)
+        report = await bus.ask(subjects.MEMORY_CONSOLIDATE, ConsolidateRequest(agent_id=ops), timeout_s=60)
+        (ident,) = report.concepts
+        before = await bus.ask(subjects.MEMORY_SEMANTIC_GET, ConceptById(id=ident))
+        assert f"only-{word}" in before.content
+        assert (await forget(bus, id=said[2].event_id)).concepts_rewritten == 1
+        after = await bus.ask(subjects.MEMORY_SEMANTIC_GET, ConceptById(id=ident))
+        assert f"only-{word}" not in msgspec.json.encode(after).decode()
+        assert set(after.source_episodes) == {said[0].event_id, said[1].event_id}
 
     async def test_a_concept_is_forgotten_by_its_id(self, bus: Bus) -> None:
         concept = await bus.ask(subjects.MEMORY_SEMANTIC_PUT, ConceptRequest(concept="c", content="x"))
         receipt = await forget(bus, id=concept.concept_id)
         assert (receipt.episodes, receipt.concepts_erased) == (0, 1)
         with pytest.raises(Refused):
-            await bus.ask(subjects.MEMORY_SEMANTIC_GET, ById(id=concept.concept_id))
+            await bus.ask(subjects.MEMORY_SEMANTIC_GET, ConceptById(id=concept.concept_id))
 
 
 class TestDeadLetters:

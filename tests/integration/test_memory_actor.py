@@ -25,7 +25,7 @@ from memory.fold import Fold
 from memory.main import run
 from memory.persister import CONSUMER, Persister
 from memory.settings import MemorySettings
-from schemas.concepts import ConceptFilter, ConceptRequest
+from schemas.concepts import ConceptById, ConceptFilter, ConceptRequest
 from schemas.consensus import Deadline, Vote
 from schemas.dead import DeadLetter
 from schemas.learning import Lesson
@@ -168,7 +168,7 @@ class TestTheWay:
             assert (await bus.ask(subjects.MEMORY_WORKING_DELETE, key)).deleted
             concept = await bus.ask(subjects.MEMORY_SEMANTIC_PUT, ConceptRequest(concept="c", content="about indexes"))
             assert (await bus.ask(subjects.MEMORY_SEMANTIC_LIST, ConceptFilter(query="index"))).concepts == [concept]
-            assert (await bus.ask(subjects.MEMORY_SEMANTIC_GET, ById(id=concept.concept_id))).sources == []
+            assert (await bus.ask(subjects.MEMORY_SEMANTIC_GET, ConceptById(id=concept.concept_id))).sources == []
 
     async def test_refusals_name_what_is_wrong(self, bus: Bus, bus_settings: BusSettings, settings: MemorySettings) -> None:
         async with actor(bus_settings, settings):
@@ -200,8 +200,8 @@ class TestTheWay:
             await persisted(bus, stored.event_id)
             stats = await bus.ask(subjects.MEMORY_STATS, StatsRequest())
             assert (stats.episodes, stats.lessons, stats.concepts, stats.working, stats.persisted_seq) == (1, 0, 0, 0, stored.seq)
-            memories = {"working_memory", "episodic_memory", "semantic_memory", "continuity_manager", "integrated_graph_memory"}
-            parts = {"postgresql", "pgvector", "redis", *memories}
+            memories = {"working_memory", "episodic_memory", "semantic_memory", "consolidation_engine", "continuity_manager"}
+            parts = {"postgresql", "pgvector", "redis", *memories, "integrated_graph_memory"}
             assert {name for name, part in stats.parts.items() if part.status == "healthy"} == parts
             assert stats.queries["insert_episodes"].count == stats.queries["insert_episodes"].buckets["10"] >= 1
 

@@ -15,6 +15,7 @@ from memory.fold import Fold
 from memory.main import projections
 from memory.positions import PERSISTER, advance
 from memory.settings import MemorySettings
+from schemas.concepts import ConceptFormed
 from schemas.entry import Entry
 from schemas.memory import Action
 
@@ -53,6 +54,25 @@ def make_row() -> MakeRow:
             name=subjects.EPISODE.name,
             tokens={"agent": agent},
             body=Action(**fields),
+        )
+        return episode_row(entry)
+
+    return make
+
+
+@pytest.fixture
+def make_concept() -> MakeRow:
+    """The row of an entry that forms a concept at place `seq` of the log."""
+
+    def make(seq: int, concept_id: str, concept: str = "concept", content: str = "content", **fields: Any) -> EpisodeRow:
+        entry = Entry(
+            seq=seq,
+            time=START + timedelta(seconds=seq),
+            event_id=f"formed-{seq}",
+            subject=subjects.CONCEPT.subject(concept=concept_id),
+            name=subjects.CONCEPT.name,
+            tokens={"concept": concept_id},
+            body=ConceptFormed(concept=concept, content=content, **fields),
         )
         return episode_row(entry)
 

@@ -132,10 +132,11 @@ class TestWhatStandsAround:
     ) -> None:
         await remember([make_row(1), make_row(2)])
         formed = ConceptFormed(concept="locks", content="…", source_episodes=["event-1"], contradicts=["event-2"])
-        await remember([logged(3, subjects.CONCEPT, formed, concept="c1")])
-        assert edges(await around(database, "event-1", depth=1)) <= {("c1", "derived_from", "event-1")}
-        drawn = await database.rows(graph.EDGES, ["c1", "event-1", "event-2"], 10)
-        assert {(r["kind"], r["target"]) for r in drawn} == {("derived_from", "event-1"), ("contradicts", "event-2")}
+        ident = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
+        await remember([logged(3, subjects.CONCEPT, formed, concept=ident)])
+        view = await around(database, ident, depth=1)
+        assert edges(view) == {(ident, "derived_from", "event-1"), (ident, "contradicts", "event-2")}
+        assert [(n.kind, n.text) for n in view.nodes if n.id == ident] == [("concept", "locks: …")]
 
     async def test_a_stimulus_leads_to_what_it_made_the_agent_feel(self, database: Database, remember: Remember) -> None:
         answer = affect_answer_id("aria", "event-1", 1)

@@ -15,6 +15,8 @@ from pgvector import HalfVector
 from memory import embedder, graph, open_tasks, working
 from memory.cache import Cache
 from memory.concepts import get_concept, list_concepts
+from memory.consolidation import reading, run
+from memory.consolidation.likeness import profiles
 from memory.continuity import Continuations
 from memory.database import Connection, Database, Statement, statement
 from memory.episodes import episode_states, get_episodes, recent_episodes
@@ -22,7 +24,7 @@ from memory.forgetting import eraser, forgetter, projection
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space, claim_space
-from schemas.concepts import ConceptFilter
+from schemas.concepts import ConceptById, ConceptFilter, ConsolidateRequest
 from schemas.continuity import ContinuityRequest
 from schemas.graph import GraphRequest
 from schemas.memory import RecentFilter, SearchRequest, WorkingFilter, WorkingKey
@@ -43,9 +45,17 @@ SELECT kind, episode_id, 0, content, 'label', agent_id, timestamp, importance_sc
 INSERT INTO memory_system.vectors (space, passage, embedding)
 SELECT (SELECT id FROM memory_system.spaces), id, ARRAY(SELECT sin(id * 7.0 + d)::real FROM generate_series(1, {DIMENSIONS}) AS d)::halfvec
 FROM memory_system.passages;
-INSERT INTO memory_system.semantic_memory (id, concept, content, knowledge_type, log_position, created_at)
-SELECT gen_random_uuid(), 'concept' || n, 'word' || n % 1000, 'type-' || n % 100, 0, '2026-01-01Z'::timestamptz + n * interval '1 second'
+INSERT INTO memory_system.semantic_memory (id, concept, content, knowledge_type, log_position, created_at, updated_at, key_terms)
+SELECT gen_random_uuid(), 'concept' || n, 'word' || n % 1000, 'type-' || n % 100, 0, '2026-01-01Z'::timestamptz + n * interval '1 second',
+    '2026-01-01Z', ARRAY['word' || n % 1000]
 FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.concept_versions (
+    id, version, concept, content, knowledge_type, confidence_score, source_episodes, consolidated, origin, contradicts, statements, key_terms,
+    created_at, updated_at, log_position)
+SELECT id, version, concept, content, knowledge_type, confidence_score, source_episodes, '{{}}', origin, contradicts, statements, key_terms, created_at,
+    updated_at, log_position
+FROM memory_system.semantic_memory;
+INSERT INTO memory_system.unconsolidated (id, examined, key_terms) SELECT id, id > 50, ARRAY['word' || id % 1000] FROM memory_system.episodes;
 INSERT INTO memory_system.working_memory (session_id, agent_id, context_key, context_data, expiry_time)
 SELECT 'session-' || n % 1000, 'agent-' || n % 100, 'key-' || n, '{{}}', now() + (n - 10) * interval '1 minute' FROM generate_series(1, {ROWS}) AS n;
 UPDATE memory_system.episodes SET
@@ -147,7 +157,8 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     page = await list_concepts(database, ConceptFilter(limit=2))
     await list_concepts(database, ConceptFilter(limit=2, knowledge_type="type-7"))
     await list_concepts(database, ConceptFilter(limit=2, query="word7"))
-    await get_concept(database, page.concepts[0].concept_id)
+    await get_concept(database, ConceptById(id=page.concepts[0].concept_id))
+    await ask_for_consolidation(database)
     memory = working.WorkingMemory(database, cache)
     await memory.get(WorkingKey(session_id="session-100", key="key-100"))
     await memory.list(WorkingFilter(agent_id="agent-7", limit=5))
@@ -163,6 +174,17 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     await database.rows(graph.ERASE_ENTRIES, [5])
     await database.rows(embedder.NEXT, 16)
     await database.rows(embedder.PUT, space.id, [1], [HalfVector([0.1] * DIMENSIONS)])
+
+
+async def ask_for_consolidation(database: Explaining) -> None:
+    asked = ConsolidateRequest()
+    async with database.connection() as connection:
+        consolidation = reading.Reading(database, connection)
+        new = profiles(await consolidation.waiting(asked, START, 10))
+        await consolidation.alone(asked, new)
+        await consolidation.standings(new)
+        await database.run(connection, run.EXAMINED, ["event-5"], ['["word5"]'])
+        await database.run(connection, run.COUNT, None, None, 10)
 
 
 SERVES = {
@@ -188,7 +210,12 @@ SERVES = {
     "forgotten_ids_by_receipt": "forgotten_ids",
     "erasures_pkey": "get_forgetting",
     "log_copies_by_episode": "copies_of",
-    "semantic_memory_pkey": "get_concept",
+    "semantic_memory_pkey": "standing_concepts",
+    "semantic_memory_by_key_term": "standing_like",
+    "concept_versions_pkey": "get_concepts",
+    "unconsolidated_pkey": "mark_examined",
+    "unconsolidated_unexamined": "next_unconsolidated",
+    "unconsolidated_by_term": "alone_like",
     "semantic_memory_by_time": "list_concepts",
     "semantic_memory_by_type": "list_concepts",
     "semantic_memory_by_term": "list_concepts",
@@ -213,6 +240,8 @@ UNIQUE_ONLY = {
     "episodes_pkey",
     "vectors_pkey",
     "unembedded_by_passage",
+    "recalls_pkey",
+    "consolidation_runs_pkey",
     "working_memory_pkey",
 }
 """Keys of tables with a row or a few; and `working_memory.id`, the specification's primary key, that `sweep_working` deletes by."""

@@ -8,11 +8,13 @@ from alembic.script import ScriptDirectory
 
 from memory import migrations
 from memory.cache import Cache
+from memory.concepts import get_concept
 from memory.database import Database
 from memory.episodes import episode_states
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.stats import COUNT
+from schemas.concepts import ConceptById
 from schemas.memory import SearchRequest
 
 COLUMNS = {
@@ -67,6 +69,8 @@ class TestUpgrade:
         counted = await database.row(COUNT)
         assert counted is not None
         assert (counted["concepts"], counted["unembedded"]) == (2, 2)
+        concept = await get_concept(database, ConceptById(id="0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"))
+        assert (concept.content, concept.version, concept.origin) == ("sizing", 1, "told")
         await database.close()
 
 

@@ -14,7 +14,6 @@ from pgvector import HalfVector
 from bus.errors import Refused
 from memory.arrivals import Arrivals
 from memory.cache import Cache
-from memory.concepts import put_concept
 from memory.database import Database
 from memory.embedder import Embedder
 from memory.embedding import Embedding
@@ -22,13 +21,13 @@ from memory.episode_row import EpisodeRow
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space, claim_space
-from schemas.concepts import ConceptRequest
 from schemas.memory import SearchRequest
 from tests.memory.conftest import START
 
 MakeRow = Callable[..., EpisodeRow]
 Remember = Callable[[Sequence[EpisodeRow]], Any]
 
+CONCEPT = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 WORDS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot"]
 
 
@@ -209,20 +208,33 @@ class TestFinding:
         assert (hit.ranks.text, hit.ranks.vector) == (1, None)
 
     async def test_concepts_are_found_by_both_arms_and_only_where_asked(
-        self, database: Database, search: Search, embedder: Embedder
+        self, search: Search, embedder: Embedder, make_concept: MakeRow, remember: Remember
     ) -> None:
-        asked = ConceptRequest(concept="alpha", content="alpha bravo", confidence_score=0.6)
-        concept = await put_concept(database, asked)
+        await remember([make_concept(1, CONCEPT, "alpha", "alpha bravo", confidence_score=0.6)])
         await embed_all(embedder)
         (hit,) = (await search.find(SearchRequest(query="alpha"))).results
-        assert (hit.kind, hit.id, hit.text, hit.ranks.text, hit.ranks.vector) == ("concept", concept.concept_id, "alpha: alpha bravo", 1, 1)
+        assert (hit.kind, hit.id, hit.text, hit.ranks.text, hit.ranks.vector) == ("concept", CONCEPT, "alpha: alpha bravo", 1, 1)
         for other in ({"kinds": ["episode"]}, {"agent_id": "nexus"}, {"tags": ["x"]}, {"importance_min": 0.7}):
             assert (await search.find(SearchRequest(query="alpha", **other))).results == []
+
+    async def test_of_a_concept_the_version_is_found_that_stood_then(
+        self, search: Search, make_concept: MakeRow, remember: Remember
+    ) -> None:
+        await remember([make_concept(1, CONCEPT, "alpha", "bravo"), make_concept(3, CONCEPT, "alpha", "charlie")])
+        for as_of, text in (
+            (None, "alpha: charlie"),
+            (3, "alpha: charlie"),
+            (2, "alpha: bravo"),
+            (START.replace(second=2), "alpha: bravo"),
+        ):
+            (hit,) = (await search.find(SearchRequest(query="alpha", mode="text", as_of=as_of))).results
+            assert (hit.id, hit.text) == (CONCEPT, text)
+        assert (await search.find(SearchRequest(query="bravo", mode="text"))).results == []
 
 
 class TestCache:
     async def test_the_second_answer_comes_from_the_cache_until_something_is_committed(
-        self, database: Database, search: Search, embedder: Embedder, make_row: MakeRow, remember: Remember
+        self, search: Search, embedder: Embedder, make_row: MakeRow, make_concept: MakeRow, remember: Remember
     ) -> None:
         asked = SearchRequest(query="alpha")
 
@@ -237,7 +249,7 @@ class TestCache:
         assert (await answer())[0]
         await embed_all(embedder)
         assert not (await answer())[0]
-        await put_concept(database, ConceptRequest(concept="alpha", content="alpha"))
+        await remember([make_concept(3, CONCEPT, "alpha", "alpha")])
         assert len((await answer())[1]) == 3
 
     async def test_another_limit_is_another_question(self, search: Search, make_row: MakeRow, remember: Remember) -> None:

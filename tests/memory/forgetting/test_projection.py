@@ -1,7 +1,7 @@
 """What an entry that tells of a forgetting does to the tables, and that the order of deliveries changes nothing."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,15 +9,25 @@ import asyncpg
 import pytest
 
 from bus import subjects
-from memory.concepts import put_concept
 from memory.database import Database, Statement
 from memory.episode_row import EpisodeRow, episode_row
-from schemas.concepts import ConceptFormed, ConceptRequest
+from schemas.concepts import ConceptFormed
 from schemas.entry import Entry
 from schemas.forgetting import Forgotten
 from tests.memory.conftest import START, MakeRow, Remember
 
-DERIVED = ("episodes", "passages", "unembedded", "edges", "tasks", "semantic_memory", "forgettings", "forgotten_ids", "log_copies")
+DERIVED = (
+    "episodes",
+    "passages",
+    "unembedded",
+    "edges",
+    "tasks",
+    "semantic_memory",
+    "concept_versions",
+    "forgettings",
+    "forgotten_ids",
+    "log_copies",
+)
 
 
 def row_of(seq: int, row: subjects.Subject, body: Any, **tokens: str) -> EpisodeRow:
@@ -91,19 +101,55 @@ async def test_further_places_of_an_event_are_found(database: Database, make_row
     assert await read(database, "SELECT FROM memory_system.log_copies") == []
 
 
-async def test_a_concept_is_gone_and_may_be_told_anew(database: Database, make_row: MakeRow, remember: Remember) -> None:
-    await remember([make_row(1)])
-    gone = await put_concept(database, ConceptRequest(concept="a", content="x", source_episodes=["event-1"]))
-    anew = await put_concept(database, ConceptRequest(concept="b", content="x", source_episodes=["event-1"]))
-    kept = await put_concept(database, ConceptRequest(concept="c", content="x"))
-    await remember([forgotten(9, "event-1", concepts=[gone.concept_id], rewritten=[anew.concept_id])])
-    known = await read(database, "SELECT id FROM memory_system.semantic_memory")
-    assert [str(r["id"]) for r in known] == [kept.concept_id]
-    late = ConceptFormed(concept="a", content="x")
-    await remember(
-        [row_of(10, subjects.CONCEPT, late, concept=gone.concept_id), row_of(11, subjects.CONCEPT, late, concept=anew.concept_id)]
+def consolidated(seq: int, ident: str, *sources: str) -> EpisodeRow:
+    body = ConceptFormed(concept="c", content="x", source_episodes=list(sources), consolidated=list(sources), origin="consolidated")
+    return row_of(seq, subjects.CONCEPT, body, concept=ident)
+
+
+GONE, ANEW, KEPT = (str(uuid.UUID(int=n)) for n in range(3))
+
+
+def story_of_concepts(make_row: MakeRow) -> list[EpisodeRow]:
+    """Two episodes, a concept on the first, one on both in two versions and a told one; the first is forgotten, one told anew."""
+    return [
+        make_row(1),
+        make_row(2),
+        consolidated(3, GONE, "event-1"),
+        consolidated(4, ANEW, "event-1"),
+        consolidated(5, ANEW, "event-1", "event-2"),
+        row_of(6, subjects.CONCEPT, ConceptFormed(concept="c", content="x"), concept=KEPT),
+        forgotten(9, *(f"event-{n}" for n in (1, 3, 4, 5)), concepts=[GONE], rewritten=[ANEW], seqs=[1, 3, 4, 5]),
+        consolidated(10, ANEW, "event-2"),
+    ]
+
+
+async def test_a_concept_is_gone_with_every_version_and_may_be_told_anew(database: Database, make_row: MakeRow, remember: Remember) -> None:
+    await remember(story_of_concepts(make_row))
+    versions = await read(database, "SELECT id::text, version, log_position FROM memory_system.concept_versions ORDER BY id")
+    assert [tuple(r) for r in versions] == [(ANEW, 1, 10), (KEPT, 1, 6)]
+    known = await read(database, "SELECT id::text FROM memory_system.semantic_memory ORDER BY id")
+    assert [r["id"] for r in known] == [ANEW, KEPT]
+    late = row_of(11, subjects.CONCEPT, ConceptFormed(concept="c", content="x"), concept=GONE)
+    await remember([late])
+    assert await late_places(database) == [11]
+
+
+async def test_what_a_concept_held_waits_again_until_it_is_told_anew(database: Database, make_row: MakeRow, remember: Remember) -> None:
+    *story, anew = story_of_concepts(make_row)
+    await remember(story)
+    assert await waiting(database) == ["event-2"]
+    await remember([anew])
+    assert await waiting(database) == []
+
+
+async def waiting(database: Database) -> list[str]:
+    """What waits for consolidation, which must be what no concept holds."""
+    queued = await read(
+        database, "SELECT e.episode_id FROM memory_system.unconsolidated AS q JOIN memory_system.episodes AS e USING (id) ORDER BY 1"
     )
-    assert await ids(database) == ["event-9", "event-11"]
+    held = await read(database, "SELECT episode_id FROM memory_system.episodes WHERE NOT consolidated AND action_type = 'note' ORDER BY 1")
+    assert queued == held
+    return [r["episode_id"] for r in queued]
 
 
 async def test_a_concept_that_was_consolidated_meanwhile_is_forgotten_too(
@@ -134,16 +180,24 @@ async def contents(database: Database) -> dict[str, list[Any]]:
     return found
 
 
-async def test_a_log_with_holes_gives_the_same_tables(database: Database, make_row: MakeRow, remember: Remember) -> None:
-    story: Sequence[EpisodeRow] = [
+def story_of_episodes(make_row: MakeRow) -> list[EpisodeRow]:
+    return [
         make_row(1),
         make_row(2, tags=["t"]),
         make_row(3, event_id="event-1"),
         forgotten(4, "event-1", seqs=[1, 3], episodes=1),
         make_row(5),
     ]
+
+
+@pytest.mark.parametrize("tell", [story_of_episodes, story_of_concepts])
+async def test_a_log_with_holes_gives_the_same_tables(
+    database: Database, make_row: MakeRow, remember: Remember, tell: Callable[[MakeRow], list[EpisodeRow]]
+) -> None:
+    story = tell(make_row)
     await remember(story)
     lived = await contents(database)
     await database.rows(Statement("test", f"TRUNCATE {', '.join(f'memory_system.{t}' for t in DERIVED)} CASCADE"))
-    await remember([row for row in story if row.stream_seq not in {1, 3}])
+    holes = {seq for row in story if isinstance(row.entry.body, Forgotten) for seq in row.entry.body.seqs}
+    await remember([row for row in story if row.stream_seq not in holes])
     assert await contents(database) == lived

@@ -1,4 +1,0 @@
--- What a search shows of concepts.
-SELECT id::text AS id, concept, content, knowledge_type, confidence_score, source_episodes, created_at
-FROM memory_system.semantic_memory
-WHERE id = ANY($1::uuid[])
