@@ -13,6 +13,8 @@ import msgspec
 
 SURROGATE: Final = "chosen by PostgreSQL; what it stands for is compared where it is referred to"
 
+EXAMINED: Final = "whether a consolidation has looked at it: it only saves the next one the same work"
+
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """A derived table, called `t` in its SQL."""
@@ -50,6 +52,29 @@ DERIVED: Final = (
         left_out={"id": SURROGATE},
         rewind="rewind_passages",
     ),
+    Derived(
+        name="unconsolidated",
+        key=("id",),
+        seq="(SELECT e.stream_seq FROM memory_system.episodes AS e WHERE e.id = t.id)",
+        joins="JOIN memory_system.episodes AS source ON source.id = t.id",
+        natural={"id": "source.episode_id"},
+        left_out={"examined": EXAMINED, "key_terms": EXAMINED},
+    ),
+    Derived(
+        name="concept_versions",
+        key=("id", "version"),
+        seq="CASE WHEN t.event_id IS NOT NULL THEN t.log_position END",  # older ones are not on the log
+        where="t.event_id IS NOT NULL",
+        grows=True,
+        rewind="rewind_concepts",
+    ),
+    Derived(
+        name="semantic_memory",
+        key=("id",),
+        seq=None,
+        where="t.event_id IS NOT NULL",
+        left_out={"embedding": "a copy of what the embedder made of its passage"},
+    ),
     Derived(name="edges", key=("source", "stream_seq", "kind", "target"), seq="t.stream_seq"),
     Derived(name="tasks", key=("task_id",), seq="t.submitted_seq"),
     Derived(name="forgettings", key=("receipt",), seq="t.stream_seq"),
@@ -65,8 +90,9 @@ NOT_DERIVED: Final = {
     "vectors": "made of the passages by a model: a rebuild keeps those whose text is unchanged, the embedder makes the others",
     "unembedded": "what waits for the embedder",
     "spaces": "which models the vectors are of",
-    "semantic_memory": "not yet on the log",
     "erasures": "says which bytes are gone, of this database's files among others",
     "late_places": "places of the log that are about to be empty",
+    "recalls": "counts what searches have found; what a rebuild makes anew is counted anew",
+    "consolidation_runs": "says what each run has done, and when",
 }
 """Tables that are not compared, each with its reason. A rebuild leaves them alone."""

@@ -67,8 +67,8 @@ class Search:
             except EmbeddingFailed:
                 if asked.mode == "vector":
                     raise
-                fused = await self._fused(msgspec.structs.replace(asked, mode="text"))
-                results, degraded = await self._hits(fused, asked.as_of), WITHOUT_VECTOR
+                in_words = msgspec.structs.replace(asked, mode="text")
+                results, degraded = await self._hits(await self._fused(in_words), asked.as_of), WITHOUT_VECTOR
             else:
                 await self._cache.put(key, msgspec.json.encode(results), self._settings.search_cache_ttl_s, epoch)
         took_ms = round((time.perf_counter() - start) * 1000, 3)

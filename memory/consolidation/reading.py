@@ -11,7 +11,7 @@ import numpy as np
 from memory.concepts import statements_of
 from memory.consolidation.likeness import Profile
 from memory.consolidation.source import Gathering, Source, Standing
-from memory.database import Connection, Database, statement
+from memory.database import Connection, Database, Statement, statement
 from schemas.concepts import ConsolidateRequest
 
 WAITING: Final = statement("next_unconsolidated")
@@ -20,6 +20,7 @@ STANDING: Final = statement("standing_like")
 CONCEPTS: Final = statement("standing_concepts")
 BY_ID: Final = statement("consolidated_sources")
 VECTORS: Final = statement("source_vectors")
+USE_INDEXES: Final = statement("use_indexes")
 
 SOURCE_LEN_MAX: Final = 4_000
 """Characters of a source that are looked at; what it is about is said by then."""
@@ -52,20 +53,23 @@ class Reading:
     async def alone(self, asked: ConsolidateRequest, new: Sequence[Profile]) -> list[Source]:
         """What was looked at and was like nothing, and shares terms with what is new."""
         terms = sorted({term for profile in new for term in profile.key_terms[:ALONE_TERMS_MAX]})
-        rows = await self._run(ALONE, terms, asked.agent_id, asked.since, SOURCE_LEN_MAX, ALONE_MAX)
+        rows = await self._by_terms(ALONE, terms, asked.agent_id, asked.since, SOURCE_LEN_MAX, ALONE_MAX)
         return await self._with_vectors([source(row, is_new=False) for row in rows])
 
     async def standings(self, found_by: Sequence[Profile]) -> list[Standing]:
         """The concepts that share the most terms with any of these sources, with a few of their sources."""
         pairs = [(i, term) for i, profile in enumerate(found_by) for term in profile.key_terms[:STANDING_TERMS_MAX]]
-        rows = await self._run(STANDING, [i for i, _ in pairs], [term for _, term in pairs], STANDINGS_MAX)
+        rows = await self._by_terms(STANDING, [i for i, _ in pairs], [term for _, term in pairs], STANDINGS_MAX)
         return await self._standings([row["id"] for row in rows], COMPARED_SOURCES_MAX)
 
     async def whole(self, gatherings: Sequence[Gathering]) -> list[Gathering]:
-        """These with as many sources of their standing concepts as the next version is written from."""
+        """These with as many sources of their standing concepts as the next version is written from; without those whose concept
+        has been forgotten meanwhile.
+        """
         joined = [g.standing.id for g in gatherings if g.standing]
         standings = {s.id: s for s in await self._standings(joined, TOLD_SOURCES_MAX)}
-        return [msgspec.structs.replace(g, standing=standings[g.standing.id]) if g.standing else g for g in gatherings]
+        there = [g for g in gatherings if g.standing is None or g.standing.id in standings]
+        return [msgspec.structs.replace(g, standing=standings[g.standing.id]) if g.standing else g for g in there]
 
     async def standing(self, concept_id: str) -> Standing | None:
         """One concept with as many of its sources as a version is written from; None where there is no such concept."""
@@ -89,7 +93,12 @@ class Reading:
         vectors = {row["episode_id"]: unit(row["embedding"].to_numpy()) for row in rows}
         return [msgspec.structs.replace(s, vector=vectors.get(s.id)) for s in sources]
 
-    async def _run(self, asked: Any, *values: Any) -> list[asyncpg.Record]:
+    async def _by_terms(self, asked: Statement, *values: Any) -> list[asyncpg.Record]:
+        async with self._connection.transaction():
+            await self._run(USE_INDEXES)
+            return await self._run(asked, *values)
+
+    async def _run(self, asked: Statement, *values: Any) -> list[asyncpg.Record]:
         return await self._database.run(self._connection, asked, *values)
 
 

@@ -52,10 +52,13 @@ def plan(sources: Sequence[Source], standings: Sequence[Standing] = ()) -> Plan:
 
 
 def shown_by(standing: Standing) -> tuple[Source, ...]:
-    """What new sources are compared with: the concept's sources, or its own words where it has none."""
-    if standing.sources:
+    """What new sources are compared with: the concept's sources, and its own words where somebody told it or it has no source."""
+    if standing.sources and standing.told is None:
         return standing.sources
-    return (Source(id=standing.id, agent="", text=f"{standing.concept}: {standing.content}", at=EPOCH, is_new=False),)
+    return (
+        *standing.sources,
+        Source(id=standing.id, agent="", text=f"{standing.concept}: {standing.content}", at=EPOCH, is_new=False),
+    )
 
 
 class _Known:
@@ -137,8 +140,7 @@ def judge(gathering: Gathering) -> Judgement:
     """Where the sources contradict each other, and how sure that leaves the concept."""
     standing, known = gathering.standing, gathering.known
     statements = conflicts(known, standing.statements if standing else ())
-    held = {s.episode_id for s in statements if s.stance == "held"}
-    against = tuple(dict.fromkeys(s.episode_id for s in statements if s.stance == "against" and s.episode_id not in held))
+    against = tuple(dict.fromkeys(s.episode_id for s in statements if s.stance == "against"))
     unseen = len(set(gathering.source_ids) - {source.id for source in known})
     told = standing.told_confidence if standing else None
     return Judgement(statements=statements, contradicts=against, confidence=confidence(known, unseen, against, told))

@@ -181,7 +181,7 @@ class Consolidation:
             ident, event = ids_of(gathering, tally.forgotten_seq)
             body = await written(gathering, self._summariser, tally.run)
             batch.append(Outgoing(row=subjects.CONCEPT, body=body, tokens={"concept": ident}, msg_id=event))
-        stored = await self._bus.publish_batch(batch)
+        stored = await self._bus.publish_batch(batch) if batch else []
         for gathering, out in zip(gatherings, batch, strict=True):
             tally.add(out.tokens["concept"], gathering, out.body)
         return [one.event_id for one in stored]

@@ -88,7 +88,7 @@ class Explaining(Database):
     plans: dict[str, set[str]]
 
     async def run(self, connection: Connection, asked: Statement, *values: Any) -> list[asyncpg.Record]:
-        if "CREATE INDEX" not in asked.sql and "LOCK TABLE" not in asked.sql:
+        if not any(word in asked.sql for word in ("CREATE INDEX", "LOCK TABLE", "SET LOCAL")):
             plan = await connection.fetch(f"EXPLAIN (COSTS OFF) {asked.sql}", *values)
             self.plans.setdefault(asked.name, set()).update(row[0] for row in plan)
         return await super().run(connection, asked, *values)

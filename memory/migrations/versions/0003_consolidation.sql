@@ -15,7 +15,8 @@ UPDATE memory_system.semantic_memory SET updated_at = created_at;
 ALTER TABLE memory_system.semantic_memory ALTER COLUMN updated_at SET NOT NULL, ALTER COLUMN created_at DROP DEFAULT;
 COMMENT ON COLUMN memory_system.semantic_memory.log_position IS 'Where the entry of this version stands in the log.';
 
-CREATE INDEX semantic_memory_by_key_term ON memory_system.semantic_memory USING gin (key_terms);
+-- Without a list of pending entries, which each look-up would have to read through.
+CREATE INDEX semantic_memory_by_key_term ON memory_system.semantic_memory USING gin (key_terms) WITH (fastupdate = off);
 
 CREATE TABLE memory_system.concept_versions (
     id uuid NOT NULL,
@@ -57,7 +58,7 @@ CREATE TABLE memory_system.unconsolidated (
 );
 
 CREATE INDEX unconsolidated_unexamined ON memory_system.unconsolidated (id) WHERE NOT examined;
-CREATE INDEX unconsolidated_by_term ON memory_system.unconsolidated USING gin (key_terms) WHERE examined;
+CREATE INDEX unconsolidated_by_term ON memory_system.unconsolidated USING gin (key_terms) WITH (fastupdate = off) WHERE examined;
 
 INSERT INTO memory_system.unconsolidated (id)
 SELECT id FROM memory_system.episodes

@@ -127,6 +127,14 @@ class TestJoining:
         (gathering,) = rules.plan(said(DEPLOYS[2], DEPLOYS[0], start=2), [full]).gatherings
         assert gathering.standing is None
 
+    def test_a_told_concept_is_joined_by_what_is_like_its_words_though_its_sources_are_others(self) -> None:
+        told = Standing(
+            id="c1", version=1, concept="Staging", content=DEPLOYS[0], knowledge_type="rule", origin="told", source_ids=("e0",),
+            sources=tuple(said(ODD)), told=DEPLOYS[0], told_confidence=0.9,
+        )  # fmt: skip
+        plan = rules.plan(said(DEPLOYS[1], "We had pasta for lunch.", start=1), [told])
+        assert grouped(plan) == [["e1"]]
+
     def test_a_told_concept_keeps_its_words_and_type_and_starts_as_sure_as_it_was_told(self) -> None:
         told = Standing(
             id="c1", version=1, concept="Staging", content=DEPLOYS[0], knowledge_type="rule", origin="told", source_ids=(),
