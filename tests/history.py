@@ -39,7 +39,7 @@ def history(rng: random.Random, rounds: int, name: str = "h", *, forgets: bool =
             *_episodes(rng, n),
             *_concept(rng, n, name),
             *_poison(n),
-            *_forgetting(n, name),
+            *(_forgetting(n, name) if forgets else ()),
         ]
         rng.shuffle(told)
         for subject, body, ident in told:
