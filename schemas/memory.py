@@ -260,14 +260,16 @@ class SourceHeld(Reply, frozen=True, kw_only=True):
 
 
 class Holdings(Reply, frozen=True, kw_only=True):
-    """Episodes (lessons among them) in detail. `told` on purpose, in words, are those that can become concepts; `unconsolidated` are
-    those of them that no concept holds yet. `importance` counts all by tenths of their importance, the least first; the sources are
-    those with the most; working memory is `expired` but not yet swept, or `long_lived`: for more than a day from now.
+    """Episodes (lessons among them) in detail. `told` on purpose, in words, are those that can become concepts; `unconsolidated`
+    are those of them that no concept holds yet, `waiting` those of these that the consolidation has not looked at. `importance`
+    counts all by tenths of their importance, the least first; the sources are those with the most; working memory is `expired`
+    but not yet swept, or `long_lived`: for more than a day from now.
     """
 
     episodes: int
     told: int
     unconsolidated: int
+    waiting: int
     importance: list[int]
     sources: list[SourceHeld]
     working_expired: int
