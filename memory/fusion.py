@@ -2,7 +2,7 @@
 
 BM25 is a sum of log-odds (Robertson & Zaragoza 2009); a cosine times the factor by which its model was trained is one too
 (Reimers & Gurevych 2019 train with 20). Evidence in log-odds adds. What an arm did not list is worth at most what it listed last:
-its floor. So nothing jumps where an arm ends, and the depth of the arms hardly matters.
+its floor. So nothing jumps where an arm ends.
 """
 
 from collections.abc import Mapping, Sequence

@@ -63,6 +63,7 @@ class Search:
         if asked.mode == "vector" and self._space is None:
             raise refusal(422, "this memory has no embedding (CEREBRO_MEMORY_EMBEDDING=none): search by text", path="$.mode")
         asked = msgspec.convert(storable(msgspec.to_builtins(asked)), SearchRequest)
+        epoch = self._answers.epoch
         page = self._page(asked)
         state = await positions(self._database)
         key = self._key(state, asked)
@@ -77,7 +78,7 @@ class Search:
                     raise
                 kept, degraded = await self._by_words(asked, page, state), WITHOUT_VECTOR
             else:
-                await self._answers.put(key, msgspec.json.encode(kept))
+                await self._answers.put(key, msgspec.json.encode(kept), epoch)
         took_ms = round((time.perf_counter() - start) * 1000, 3)
         cached = known is not None
         return SearchResults(results=kept.results, next_before=kept.next_before, took_ms=took_ms, cached=cached, degraded=degraded)

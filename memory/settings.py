@@ -111,6 +111,18 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """BM25: how much a text is held to its length, 0 … 1. Chats of short turns like 0.4, long answers 0.9."""
     text_terms_max: Count = 64
     """Most terms of a question that the text arm looks for, the first ones: each is read for itself."""
+
+    forget_events_max: Annotated[int, Meta(ge=1, le=500_000)] = 100_000
+    """Most events that one forgetting erases; its receipt says that there are more (`complete: false`)."""
+    erase_every_s: Positive = 5.0
+    """How often it is looked whether something forgotten is still to be erased, when nothing was announced."""
+    scrub_bytes_max: Annotated[int, Meta(ge=0)] = 512 * 1024 * 1024
+    """Up to this size of all tables they are written again when something was forgotten, so that no byte of it stays in PostgreSQL's
+    files. Each is locked meanwhile. Beyond, deleted bytes stay in free space until they are overwritten (`scrubbed: false`). 512 MiB.
+    """
+    scrub_s_max: Positive = 600.0
+    """Longest time to write one table again."""
+
     fusion_text_weight: Annotated[float, Meta(ge=0)] = 1.0
     """Weight of the text arm's BM25 in a score."""
     fusion_vector_weight: Annotated[float, Meta(ge=0)] = 15.0

@@ -134,7 +134,7 @@ class TestTheFormerSpace:
             "the entry of the log is a passage too, which the old space has no vector of"
         )
         await clear_away(database, claimed, 0.01)
-        assert await count(database) == {new.id: 4}
+        assert await count(database) == {new.id: 5}
         assert await known(database) == {"new": "current"}
         assert [r["relname"] for r in await database.rows(INDEXES)] == [f"vectors_nearest_{new.id}"]
         assert [r["dimensions"] for r in await database.rows(COPIES)] == [8]
