@@ -87,7 +87,6 @@ class Consensus:
             if state.proposal_seq in seqs:
                 del self._proposals[ident]
                 self._open.pop(ident, None)
-                self._refused.discard(ident)
             else:
                 self._proposals[ident] = rules.without(state, seqs)
 
