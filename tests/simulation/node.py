@@ -1,7 +1,7 @@
 """One instance of a built-in agent: the real protocols, the real actor's law of duties and the real worker, on a virtual connection.
 
-What is not real: how entries come to it (`deliver`, with delays, in the order of the log), when it looks for duties (`look`), and
-how its assignments are handed out (`VirtualWork`).
+What is not real: how entries come to it (with delays, in the order of the log), when it looks for duties, and how its assignments are
+handed out (`VirtualWork`).
 """
 
 import asyncio
@@ -37,9 +37,13 @@ AGENTS = ("aria", "nexus", "ricardo")
 SKILLS_OF = {"aria": ["work"], "nexus": ["work", "rare"], "ricardo": ["work"]}
 TEMPERAMENT_OF = {"aria": (0.2, 0.1, 0.0), "nexus": (0.1, 0.0, 0.3), "ricardo": (0.0, 0.0, 0.4)}
 SETTINGS = AgentSettings(lease_s=3.0, progress_s=0.8, task_concurrency=2)
+"""Short leases, so that a history is short."""
 BEAT_S = 1.0
+"""How often an instance says that it lives."""
 LEAVES_WITHIN_S = 0.2
+"""How long an instance is still there after its goodbye."""
 THINKS_S_MAX = 0.5
+"""Longest time in which a mind comes to its vote."""
 
 
 class Cases:

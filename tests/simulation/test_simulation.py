@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.simulation.planted import BUGS, SEEDS_MAX, Planted, caught_at
 from tests.simulation.scenario import KINDS
 from tests.simulation.world import simulate
 
+ROOT = Path(__file__).parents[2]
 QUICK = [
     bug
     for bug in BUGS
@@ -21,6 +23,10 @@ QUICK = [
         "it is acknowledged before it is on disk",
     }
 ]
+
+
+def _printed(code: str, env: dict[str, str]) -> bytes:
+    return subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,12 +45,7 @@ def test_a_planted_bug_is_caught(bug: Planted) -> None:
 def test_a_seed_is_one_history_in_every_process() -> None:
     """Also where sets have another order."""
     code = "from tests.simulation.world import simulate; print([simulate(seed, kind='all').trace for seed in range(6)])"
-    first, second = (
-        subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": salt, "PYTHONPATH": "."}, capture_output=True, check=True
-        ).stdout
-        for salt in ("1", "2")
-    )
+    first, second = (_printed(code, {"PYTHONHASHSEED": salt, "PYTHONPATH": str(ROOT)}) for salt in ("1", "2"))
     assert first == second
     assert len(first) > 1_000
 

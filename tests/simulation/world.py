@@ -34,8 +34,10 @@ AFTER_S = 1.5
 LOOK_S = 0.3
 """How often is looked whether all has ended."""
 FAULTS_MAX = 5
+"""Most faults of one history."""
 FAULTS = ("crash", "crash", "leave", "cut", "cut", "stop", "stop", "away", "power", "clock", "twin")
 RETRY_S = 0.3
+"""Pause before somebody outside says again what was not stored."""
 
 
 class Outcome(msgspec.Struct):
