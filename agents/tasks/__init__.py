@@ -21,7 +21,7 @@ in one agent, as `no_single_agent`. If only a gone agent has them, the task wait
 
 **Composite.** With `subtasks` the task is never assigned. Each subtask becomes a task of its own, under an id derived from both,
 once all it depends on have succeeded; their outputs are its `input.dependencies`. The parent succeeds with all outputs by
-subtask, or fails with the first that fails; when it ends, its open subtasks are cancelled.
+subtask, or fails with the first that fails; when it ends, its open subtasks are cancelled, but for those whose outcome stands.
 
 **Going on.** A skill may leave checkpoints: episodes of its agent that name the task and carry a packet. Whoever takes the task up under
 a later fence, or after a restart, gets the last one. A result or failure tells which memories entered it (`recalled`).
