@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from memory.batch import in_portions
 from memory.episode_row import EpisodeRow
-from memory.persister import in_portions
 
 
 class TestPortions:
