@@ -84,7 +84,7 @@ class Actor:
         return True
 
     async def _read(self) -> None:
-        follower = follow(self._bus, [subjects.PROTOCOLS])
+        follower = follow(self._bus, [subjects.PROTOCOLS, subjects.FORGOTTEN.wildcard])
         async for batch in follower:
             for entry in batch:
                 self._apply(entry)

@@ -76,7 +76,7 @@ def _bucket(bus: Bus, name: str, **options: Any) -> dict[str, Any]:
         "max_msgs_per_subject": 1,
         "discard": "new",
         "allow_rollup_hdrs": True,
-        "deny_delete": True,
+        "deny_delete": True,  # but where forgetting must be able to erase a value
         "allow_direct": True,
         **options,
     }
@@ -91,12 +91,12 @@ def _affect(bus: Bus) -> dict[str, Any]:
     bucket = bus.stream("affect")
     transform = {"src": bus.wire(subjects.AFFECT.wildcard), "dest": f"$KV.{bucket}.{{{{wildcard(1)}}}}"}
     source = {"name": bus.stream(subjects.MESH), "subject_transforms": [transform]}
-    return _bucket(bus, "affect", storage="file", sources=[source])
+    return _bucket(bus, "affect", storage="file", sources=[source], deny_delete=False)
 
 
 def _idempotency(bus: Bus) -> dict[str, Any]:
     age = int(bus.settings.idempotency_s * NS)
-    return _bucket(bus, "idempotency", storage="file", max_age=age, duplicate_window=min(age, 120 * NS))
+    return _bucket(bus, "idempotency", storage="file", max_age=age, duplicate_window=min(age, 120 * NS), deny_delete=False)
 
 
 async def declare(settings: BusSettings, wait_s: float = 10.0) -> None:
@@ -118,9 +118,19 @@ async def declare(settings: BusSettings, wait_s: float = 10.0) -> None:
         await bus.close()
 
 
+async def remake_affect(bus: Bus) -> None:
+    """Throw the bucket `affect` away, states that were superseded included, and let the server make it from the log again."""
+    config = _affect(bus)
+    await bus.api(f"STREAM.DELETE.{config['name']}", {})
+    await _reconcile(bus, config)
+
+
 async def _reconcile(bus: Bus, config: dict[str, Any]) -> None:
     name = config["name"]
     known = await bus.api(f"STREAM.INFO.{name}", {})
+    if "error" not in known and known["config"].get("deny_delete", False) > config.get("deny_delete", False):
+        await bus.api(f"STREAM.DELETE.{name}", {})  # the server never takes this back; what is lost lasts a day, or is made again
+        known = {"error": {}}
     if "error" in known:
         answer = await bus.api(f"STREAM.CREATE.{name}", {**config, "metadata": {"incarnation": uuid7()}})
     elif any(known["config"].get(k) != v for k, v in config.items()):

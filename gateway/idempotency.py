@@ -11,7 +11,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
 import msgspec
 import nats.errors
@@ -22,6 +21,7 @@ from bus.connection import Bus
 from bus.errors import Unavailable, bad_request, refusal
 from bus.ids import uuid7
 from gateway.call import Answer, Gate, Ids
+from schemas.replies import KeptReply
 
 log = logging.getLogger("cerebro.gateway")
 
@@ -34,19 +34,6 @@ REPLY_BYTES_MAX = 900_000
 POLL_S_MIN = 0.02
 POLL_S_MAX = 0.5
 """How often the second of two equal requests looks for the reply of the first."""
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What the bucket holds of one key. `owner` is the run that is at it; `since` is in seconds since 1970."""
-
-    fingerprint: str
-    state: Literal["pending", "done", "open"]
-    owner: str
-    since: float
-    status: int = 0
-    media: str = ""
-    headers: dict[str, str] = {}
-    content: str = ""
 
 
 def key_of(values: list[str]) -> str | None:
@@ -79,7 +66,7 @@ class FirstReplies:
         name = hashlib.sha256(key.encode()).hexdigest()
         owner = uuid7()
         claimed = await self._claim(name, print_, owner)
-        if isinstance(claimed, Record):
+        if isinstance(claimed, KeptReply):
             return _again(claimed)
         answer = Answer(status=500)
         try:
@@ -88,10 +75,10 @@ class FirstReplies:
             await self._keep(name, print_, owner, answer, claimed)
         return answer
 
-    async def _claim(self, name: str, print_: str, owner: str) -> Record | int:
+    async def _claim(self, name: str, print_: str, owner: str) -> KeptReply | int:
         """The kept reply, or the revision under which this run owns the key."""
         pause = POLL_S_MIN
-        pending = msgspec.json.encode(Record(fingerprint=print_, state="pending", owner=owner, since=time.time()))
+        pending = msgspec.json.encode(KeptReply(fingerprint=print_, state="pending", owner=owner, since=time.time()))
         while True:
             found = await self._get(name)
             if found is None:
@@ -110,13 +97,13 @@ class FirstReplies:
             await asyncio.sleep(pause)
             pause = min(POLL_S_MAX, pause * 1.5)
 
-    def _is_free(self, record: Record) -> bool:
+    def _is_free(self, record: KeptReply) -> bool:
         return record.state == "open" or time.time() - record.since > self._gate.settings.pending_s_max
 
     async def _keep(self, name: str, print_: str, owner: str, answer: Answer, revision: int) -> None:
         """Keep a final reply. Where it cannot be kept, the request would be run again, with the same effects."""
         final = answer.status < 500 and answer.status != 408 and len(answer.content) <= REPLY_BYTES_MAX
-        record = Record(fingerprint=print_, state="open", owner=owner, since=time.time())
+        record = KeptReply(fingerprint=print_, state="open", owner=owner, since=time.time())
         if final:
             record = msgspec.structs.replace(
                 record, state="done", status=answer.status, media=answer.media, headers=answer.headers, content=answer.content.decode()
@@ -126,7 +113,7 @@ class FirstReplies:
         except Unavailable as e:
             log.warning("a reply could not be kept for its Idempotency-Key: %s", e)
 
-    async def _get(self, name: str) -> tuple[Record, int] | None:
+    async def _get(self, name: str) -> tuple[KeptReply, int] | None:
         try:
             entry = await (await self._bucket()).get(name)
         except KeyNotFoundError:
@@ -135,7 +122,7 @@ class FirstReplies:
             raise Unavailable(f"kept replies cannot be read: {e}") from e
         if entry.value is None or entry.revision is None:
             return None
-        return msgspec.json.decode(entry.value, type=Record), entry.revision
+        return msgspec.json.decode(entry.value, type=KeptReply), entry.revision
 
     async def _put(self, name: str, value: bytes, last: int | None) -> int | None:
         """Write if nobody else did; the revision, or None when somebody was first."""
@@ -156,6 +143,6 @@ class FirstReplies:
         return self._kv[1]
 
 
-def _again(record: Record) -> Answer:
+def _again(record: KeptReply) -> Answer:
     headers = {**record.headers, "idempotent-replayed": "true"}
     return Answer(status=record.status, content=record.content.encode(), media=record.media, headers=headers)

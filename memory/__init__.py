@@ -3,12 +3,12 @@
 The log (JetStream) is the truth; what stands here is its projection, and working and semantic memory beside it.
 
     log ── `persister` ─┬─> episodes ── `embedder` ──> vectors          PostgreSQL, schema `memory_system`
-                        │       └────── `search` ───────┘
+                        │       └────── `search` ───────┘         its `arms`, `fusion`, `neighbours`, `hits`; kept by `answers`
                         ├─> edges (`graph`) ── `spreading`, which `search` may ask
                         └─> tasks (`open_tasks`) ── `continuity`
     questions ── `questions` ──> episodes, `working`, `concepts`, `search`, `graph`, `continuity`, `arrivals`, `stats`
 
-Pure, without I/O: `indexed_text`, `importance`, `episode_row`, `edges`, `cursor`, `fusion`.
+Pure, without I/O: `indexed_text`, `importance`, `episode_row`, `edges`, `chunks`, `cursor`, `fusion`, `pages`.
 SQL: one statement a file in `queries/`, each called by one function beside the thing it is about.
 """
 

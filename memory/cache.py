@@ -6,6 +6,7 @@ meanwhile it cannot know, so it is emptied (of our keys) before it is believed a
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -17,7 +18,8 @@ log = logging.getLogger("cerebro.memory")
 
 CONNECTIONS_MAX: Final = 10  # REDIS_POOL_CONFIG of the specification
 SCAN_LEN: Final = 1_000  # keys looked at in one step while emptying
-OURS: Final = ("working_memory:*", "cache:search:*")
+SEARCHES: Final = "cache:search:*"
+OURS: Final = ("working_memory:*", SEARCHES)
 VERSION_BYTES: Final = 20  # a value that is put by version begins with it, as decimal digits
 
 PUT_IF_LATER: Final = """
@@ -56,7 +58,7 @@ class Cache:
 
     @property
     def epoch(self) -> int:
-        """Changes whenever Redis is distrusted: what began in one epoch may not be written in another."""
+        """Changes whenever Redis is distrusted or searches are dropped: what began in one epoch may not be written in another."""
         return self._epoch
 
     async def get(self, key: str) -> bytes | None:
@@ -64,8 +66,10 @@ class Cache:
         value: bytes | None = await self._try(lambda: self._redis.get(self._prefix + key))
         return value
 
-    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        """Keep `value` for `ttl_s` seconds."""
+    async def put(self, key: str, value: bytes, ttl_s: float, epoch: int | None = None) -> None:
+        """Keep `value` for `ttl_s` seconds; not where it began in an `epoch` that is over."""
+        if epoch is not None and epoch != self._epoch:
+            return
         await self._try(lambda: self._redis.set(self._prefix + key, value, px=_milliseconds(ttl_s)))
 
     async def put_version(self, key: str, version: int, value: bytes, ttl_s: float) -> None:
@@ -103,18 +107,42 @@ class Cache:
                     log.warning("Redis does not answer, tried again every %g s: %s", self._retry_s, e)
                 await asyncio.sleep(self._retry_s)
 
+    async def drop_searches(self) -> None:
+        """Drop every kept answer, those under way included. Where Redis is away now, it is emptied before it is believed again."""
+        self._epoch += 1
+        await self._once_quiet(lambda: self._drop(SEARCHES))
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Drop these keys, of which nothing is left elsewhere already. As for `drop_searches` where Redis is away now."""
+        if keys:
+            await self._once_quiet(lambda: self._unlink([self._prefix + key for key in keys]))
+
+    async def _once_quiet(self, drop: Callable[[], Awaitable[None]]) -> None:
+        await asyncio.sleep(2 * self._timeout_s)  # the longest that what was about to be written before may take
+        if not self.trusted:
+            return
+        try:
+            await drop()
+        except (RedisError, OSError) as e:
+            self.distrust(str(e) or type(e).__name__)
+
     async def close(self) -> None:
         await self._redis.aclose()
 
     async def _empty(self) -> None:
         epoch = self._epoch
         for pattern in OURS:
-            found = [key async for key in self._redis.scan_iter(match=self._prefix + pattern, count=SCAN_LEN)]
-            for start in range(0, len(found), SCAN_LEN):
-                await self._redis.unlink(*found[start : start + SCAN_LEN])
+            await self._drop(pattern)
         if epoch == self._epoch:
             self._distrusted.clear()
             log.info("Redis is there, and empty")
+
+    async def _drop(self, pattern: str) -> None:
+        await self._unlink([key async for key in self._redis.scan_iter(match=self._prefix + pattern, count=SCAN_LEN)])
+
+    async def _unlink(self, keys: Sequence[bytes | str]) -> None:
+        for start in range(0, len(keys), SCAN_LEN):
+            await self._redis.unlink(*keys[start : start + SCAN_LEN])
 
     async def _try(self, ask: Any) -> Any:
         if not self.trusted:

@@ -16,7 +16,7 @@ from memory.concepts import CONCEPT_AGENT
 from memory.consolidation.likeness import key_terms
 from memory.database import Connection, Database, statement
 from memory.episode_row import URGENT, EpisodeRow, storable
-from memory.passages import Passage, insert_passages
+from memory.passages import Passage, in_parts, insert_passages
 
 FORM: Final = statement("form_concepts")
 QUEUE: Final = statement("queue_unconsolidated")
@@ -66,7 +66,7 @@ class Concepts:
         bodies = [storable(msgspec.to_builtins(row.entry.body)) for row in rows]
         versions = [_version(row, body) for row, body in zip(rows, bodies, strict=True)]
         await self._database.run(connection, FORM, *([getattr(v, f) for v in versions] for f in Version.__struct_fields__))
-        await insert_passages(self._database, connection, [concept_passage(version) for version in versions])
+        await insert_passages(self._database, connection, [p for version in versions for p in in_parts(concept_passage(version))])
         held = [(ident, row.stream_seq) for row, body in zip(rows, bodies, strict=True) for ident in body["consolidated"]]
         if held:
             await self._database.run(connection, MARK, [ident for ident, _ in held], [seq for _, seq in held])

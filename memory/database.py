@@ -126,6 +126,7 @@ class Database:
             "application_name": "cerebro-memory",
             "timezone": "UTC",
             "jit": "off",  # compiling a plan takes longer than any of these statements
+            "max_parallel_workers_per_gather": "0",  # so does starting workers
             "plan_cache_mode": "force_custom_plan",  # an absent filter must vanish from the plan
             "client_min_messages": "warning",
             "hnsw.iterative_scan": "relaxed_order",  # or a filter of 1 % finds 3.5 % of what it should

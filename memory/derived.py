@@ -52,6 +52,7 @@ DERIVED: Final = (
         left_out={"id": SURROGATE},
         rewind="rewind_passages",
     ),
+    Derived(name="corpora", key=("agent_id",), seq=None),
     Derived(
         name="unconsolidated",
         key=("id",),
@@ -77,6 +78,9 @@ DERIVED: Final = (
     ),
     Derived(name="edges", key=("source", "stream_seq", "kind", "target"), seq="t.stream_seq"),
     Derived(name="tasks", key=("task_id",), seq="t.submitted_seq"),
+    Derived(name="forgettings", key=("receipt",), seq="t.stream_seq"),
+    Derived(name="forgotten_ids", key=("id_hash",), seq="t.stream_seq"),
+    Derived(name="log_copies", key=("stream_seq",), seq="t.stream_seq"),
 )
 """Parents before children: a rebuild empties them from the last to the first."""
 
@@ -87,6 +91,8 @@ NOT_DERIVED: Final = {
     "vectors": "made of the passages by a model: a rebuild keeps those whose text is unchanged, the embedder makes the others",
     "unembedded": "what waits for the embedder",
     "spaces": "which models the vectors are of",
+    "erasures": "says which bytes are gone, of this database's files among others",
+    "late_places": "places of the log that are about to be empty",
     "recalls": "counts what searches have found; what a rebuild makes anew is counted anew",
     "consolidation_runs": "says what each run has done, and when",
 }

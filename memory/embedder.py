@@ -20,6 +20,7 @@ log = logging.getLogger("cerebro.memory")
 NEXT: Final = statement("next_unembedded")
 PUT: Final = statement("insert_vectors")
 DROP: Final = statement("drop_unembedded")
+WAITING: Final = statement("owners_waiting")
 
 
 class Embedder:
@@ -80,7 +81,12 @@ class Embedder:
                 log.warning("%s does not take passages %s: they are found by their words only", self._embedding.model, refused)
                 await self._database.run(connection, DROP, refused)
             await advance(self._database, connection, EMBEDDER, 0, len(rows))
-        self._arrivals.embedded(row["owner"] for row in rows if row["kind"] != "concept")
+        await self._announce({row["owner"] for row in rows if row["kind"] != "concept"})
+
+    async def _announce(self, owners: set[str]) -> None:
+        """Tell that these are searchable: a long text only when its last passage is."""
+        waiting = {r["owner"] for r in await self._database.rows(WAITING, list(owners))}
+        self._arrivals.embedded(owners - waiting)
 
     def _say(self, failure: EmbeddingFailed) -> None:
         """Once for each trouble, not for each try."""

@@ -25,6 +25,7 @@ async def holdings(database: Database, agent_id: str | None) -> Holdings:
         episodes=sum(r["episodes"] for r in tenths.values()),
         told=sum(r["told"] for r in tenths.values()),
         unconsolidated=sum(r["unconsolidated"] for r in tenths.values()),
+        waiting=sum(r["waiting"] for r in tenths.values()),
         importance=[tenths[n]["episodes"] if n in tenths else 0 for n in range(1, IMPORTANCE_TENTHS + 1)],
         sources=[_source(r) for r in records if r["tenth"] is None],
         working_expired=working["expired"],

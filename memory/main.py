@@ -19,6 +19,9 @@ from memory.database import Database, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, opened
 from memory.fold import Fold, Projection
+from memory.forgetting.eraser import Eraser
+from memory.forgetting.forgetter import Forgetter
+from memory.forgetting.projection import Forgetting
 from memory.graph import EdgeProjection
 from memory.open_tasks import TaskProjection
 from memory.passages import Passages
@@ -101,8 +104,10 @@ async def _serve(
     recalls = Recalls(database, settings)
     consolidation = Consolidation(bus, database, arrivals, settings)
     continuations = Continuations(database, working, settings)
+    eraser = Eraser(bus, database, cache, settings)
+    forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
     stats = Stats(database, cache, embedding)
-    questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation)
+    questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
     try:
@@ -112,6 +117,7 @@ async def _serve(
             tasks.create_task(recalls.run(), name="recalls")
             tasks.create_task(consolidation.run(), name="consolidation")
             tasks.create_task(sweep(working, settings), name="sweeper")
+            tasks.create_task(eraser.run(), name="eraser")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
                 tasks.create_task(
@@ -124,7 +130,7 @@ async def _serve(
 
 def projections(database: Database) -> list[Projection]:
     """Everything that is derived from the log beside the episodes, in the order in which it is kept."""
-    return [Passages(database), Concepts(database), EdgeProjection(database), TaskProjection(database)]
+    return [Passages(database), Concepts(database), EdgeProjection(database), TaskProjection(database), Forgetting(database)]
 
 
 async def sweep(working: WorkingMemory, settings: MemorySettings) -> None:

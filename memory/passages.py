@@ -1,4 +1,4 @@
-"""Passages: what is searched and embedded. Each episode, lesson and version of a concept is one, unless its text is long."""
+"""Passages: what is searched and embedded. Each episode, lesson and version of a concept is one, or several if its text is long."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,10 +6,14 @@ from typing import Final, Literal
 
 import msgspec
 
+from memory.chunks import chunks
 from memory.database import Connection, Database, statement
 from memory.episode_row import EpisodeRow
 
 INSERT: Final = statement("insert_passages")
+
+PASSAGE_LEN_MAX: Final = 1_000
+"""Longest passage in characters: about the 256 tokens that MiniLM reads. A constant, for it decides which rows the log becomes."""
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +40,7 @@ COLUMNS: Final = Passage.__struct_fields__
 
 def passages_of(row: EpisodeRow) -> list[Passage]:
     """The passages of an episode or lesson."""
-    return [
+    return in_parts(
         Passage(
             kind=row.kind,
             owner=row.episode_id,
@@ -52,7 +56,14 @@ def passages_of(row: EpisodeRow) -> list[Passage]:
             recorded_at=row.recorded_at,
             urgency=row.urgency,
         )
-    ]
+    )
+
+
+def in_parts(whole: Passage) -> list[Passage]:
+    """A passage in as many as its content needs. The labels stand with the first: one place is enough to be found by."""
+    first, *others = chunks(whole.content, PASSAGE_LEN_MAX)
+    replace = msgspec.structs.replace
+    return [replace(whole, content=first), *(replace(whole, part=n, content=c, labels="") for n, c in enumerate(others, 1))]
 
 
 async def insert_passages(database: Database, connection: Connection, passages: Sequence[Passage]) -> None:

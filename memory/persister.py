@@ -9,6 +9,7 @@ the next is read, and the one before is settled: PostgreSQL is the slowest, and 
     malformed            Terminal: this is the only consumer that buries it
     refused by value     its batch is halved until it stands alone, then Terminal; the others are in
     id known, other content  Terminal: the first stays
+    forgotten before     Ack: no row, and the eraser empties its place
     PostgreSQL away      nothing is acknowledged; the batch waits in hand until it is back
 """
 
@@ -147,14 +148,14 @@ class Persister:
         return taken, settled
 
     async def _compared(self, connection: Connection, rows: Sequence[EpisodeRow], taken: set[int]) -> Settled:
-        """Rows that were not new are fine if their content is the known one."""
+        """Rows that were not new are fine if their content is the known one, or forgotten."""
         settled: Settled = {row.stream_seq: Ack() for row in rows}
         again = [row for row in rows if row.stream_seq not in taken]
         if again:
             known = await known_contents(self._database, connection, [row.episode_id for row in again])
             for row in again:
-                first = known[row.episode_id]
-                if first.content_hash != row.content_hash:
+                first = known.get(row.episode_id)
+                if first is not None and first.content_hash != row.content_hash:
                     settled[row.stream_seq] = Terminal(
                         f"event id {row.episode_id} stands at sequence {first.stream_seq} with other content; the first stays"
                     )

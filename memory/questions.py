@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bus import subjects
 from bus.connection import Bus
-from bus.errors import CerebroError, bad_request, not_found
+from bus.errors import CerebroError, bad_request, not_found, refusal
 from bus.service import Service
 from memory.arrivals import Arrivals
 from memory.concepts import get_concept, list_concepts, tell_concept
@@ -13,12 +13,15 @@ from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
 from memory.database import RAISED, Database, refused_reason
 from memory.episodes import get_episodes, recent_episodes
+from memory.forgetting.forgetter import Forgetter
+from memory.forgetting.guard import was_forgotten
 from memory.graph import graph_around
 from memory.recalls import Recalls
 from memory.search import Search
 from memory.stats import Stats
 from memory.working import WorkingMemory
 from schemas.concepts import ConceptById, ConceptFilter, ConceptPage, ConceptRequest, ConceptView, ConceptWithSources
+from schemas.forgetting import FORGOTTEN_CODE
 from schemas.graph import GraphRequest, GraphView
 from schemas.memory import (
     ById,
@@ -53,6 +56,7 @@ class Questions:
         stats: Stats,
         recalls: Recalls,
         consolidation: Consolidation,
+        forgetter: Forgetter,
     ) -> None:
         self._bus = bus
         self._database = database
@@ -63,6 +67,7 @@ class Questions:
         self._stats = stats
         self._recalls = recalls
         self._consolidation = consolidation
+        self._forgetter = forgetter
 
     def service(self, awaiting_max: int) -> Service:
         """The service, not started yet. `awaiting_max`: most `memory.await` that wait at a time."""
@@ -85,6 +90,7 @@ class Questions:
             subjects.MEMORY_SEMANTIC_PUT: self.put_semantic,
             subjects.MEMORY_SEMANTIC_GET: self.get_semantic,
             subjects.MEMORY_SEMANTIC_LIST: self.list_semantic,
+            subjects.MEMORY_FORGET: self._forgetter.forget,
             subjects.MEMORY_CONSOLIDATE: self._consolidation.consolidate,
             subjects.MEMORY_GRAPH: self.graph,
             subjects.MEMORY_CONTINUITY: self._continuations.tell,
@@ -99,7 +105,10 @@ class Questions:
         return await recent_episodes(self._database, asked)
 
     async def get(self, asked: ById) -> EpisodeView:
+        """One episode or lesson. Raises a 404, whose code says so where it was forgotten; `Unavailable`."""
         found = await get_episodes(self._database, [asked.id])
+        if not found and await was_forgotten(self._database, asked.id):
+            raise refusal(404, f"episode {asked.id} was forgotten", code=FORGOTTEN_CODE)
         if not found:
             raise not_found(f"no episode {asked.id}")
         return found[0]

@@ -76,6 +76,10 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often an absent Redis is tried again; meanwhile no request waits for it."""
     search_cache_ttl_s: Positive = 1_800.0
     """How long an answer to a search is kept. It is never stale: its key holds the state of the database."""
+    search_l1_bytes_max: Annotated[int, Meta(ge=0)] = 100 * 1024 * 1024
+    """Most bytes of answers to searches kept in this process, in front of Redis; the least recently used go first."""
+    search_l1_ttl_s: Positive = 60.0
+    """How long an answer to a search is kept in this process."""
     sweep_every_s: Positive = 30.0
     """How often expired working memory is deleted; expired items are invisible at once."""
     sweep_len_max: Count = 1_000
@@ -101,14 +105,40 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     awaiting_max: Count = 1_024
     """Most `memory.await` requests that wait at a time."""
 
-    fusion_k: Positive = 10.0
-    """Constant of reciprocal rank fusion: the larger, the less the first places stand out. 60 hurt on LoCoMo."""
+    bm25_k1: Positive = 1.2
+    """BM25: how soon more of the same term in a text counts no more. The usual value; 0.6 to 2 do as well."""
+    bm25_b: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    """BM25: how much a text is held to its length, 0 … 1. Chats of short turns like 0.4, long answers 0.9."""
+    text_terms_max: Count = 64
+    """Most terms of a question that the text arm looks for, the first ones: each is read for itself."""
+
+    forget_events_max: Annotated[int, Meta(ge=1, le=500_000)] = 100_000
+    """Most events that one forgetting erases; its receipt says that there are more (`complete: false`)."""
+    erase_every_s: Positive = 5.0
+    """How often it is looked whether something forgotten is still to be erased, when nothing was announced."""
+    scrub_bytes_max: Annotated[int, Meta(ge=0)] = 512 * 1024 * 1024
+    """Up to this size of all tables they are written again when something was forgotten, so that no byte of it stays in PostgreSQL's
+    files. Each is locked meanwhile. Beyond, deleted bytes stay in free space until they are overwritten (`scrubbed: false`). 512 MiB.
+    """
+    scrub_s_max: Positive = 600.0
+    """Longest time to write one table again."""
+
     fusion_text_weight: Annotated[float, Meta(ge=0)] = 1.0
-    """Weight of the text arm."""
-    fusion_vector_weight: Annotated[float, Meta(ge=0)] = 1.0
-    """Weight of the vector arm."""
-    arm_len_min: Count = 100
-    """Fewest rows each arm hands to the fusion; twice the asked limit where that is more."""
+    """Weight of the text arm's BM25 in a score."""
+    fusion_vector_weight: Annotated[float, Meta(ge=0)] = 15.0
+    """Weight of the vector arm's cosine in a score: what a cosine of 1 is worth in units of BM25. 10 to 20 do as well."""
+    neighbour_weight: Annotated[float, Meta(ge=0)] = 0.4
+    """What an episode gains by the score of one beside it in its session; half of it from one that is two places away. 0: nothing."""
+    neighbour_reach: Annotated[int, Meta(ge=0, le=10)] = 2
+    """How many places before and after itself an episode's score reaches."""
+    neighbour_terms: Positive = 100.0
+    """An episode of as many distinct terms gains half as much by its neighbours; a long text stands for itself."""
+    neighbour_sources_max: Count = 200
+    """Most hits whose neighbours are looked at, the best ones."""
+    arm_len_min: Count = 200
+    """About how many texts each arm hands to the fusion at least; twice the asked limit where that is more. 100 to 400 do as well."""
+    arm_len_max: Count = 50_000
+    """How deep in an arm pages can come, in texts; there they end."""
     exact_len_max: Count = 10_000
     """Up to this many candidate rows their vectors are compared one by one (exact); beyond, the index finds them."""
     vector_ef_search: Annotated[int, Meta(ge=1, le=1_000)] = 100

@@ -1,5 +1,6 @@
 """Working memory: what a session has in mind, until its time is over. PostgreSQL is the truth, Redis a copy of it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from memory.cache import Cache
 from memory.database import Database, Statement, statement
 from memory.episode_row import storable
 from memory.episodes import decoded
+from schemas.forgetting import ForgetRequest
 from schemas.memory import Deleted, WorkingFilter, WorkingKey, WorkingList, WorkingPut, WorkingView
 from schemas.words import rfc3339
 
@@ -19,6 +21,7 @@ GET: Final = statement("get_working")
 LIST: Final = statement("list_working")
 DELETE: Final = statement("delete_working")
 SWEEP: Final = statement("sweep_working")
+ERASE: Final = statement("erase_working")
 
 GRAVE_TTL_S: Final = 60.0
 """How long a deleted item's version stays in the cache: longer than any read that began before."""
@@ -66,18 +69,27 @@ class WorkingMemory:
         await self._cache.put_version(_cache_key(asked.session_id, asked.key), record["version"], b"null", GRAVE_TTL_S)
         return Deleted(deleted=record["alive"]), record["agent_id"]
 
+    async def forget(self, asked: ForgetRequest) -> int:
+        """Erase the items of an agent, a session or a tag, those whose time is over too; return how many. Raises `Unavailable`."""
+        records = await self._written(ERASE, asked.agent_id, asked.session_id, asked.tag)
+        await self._cache.forget([_cache_key(r["session_id"], r["context_key"]) for r in records])
+        return len(records)
+
     async def sweep(self, len_max: int) -> int:
         """Delete up to `len_max` items whose time is over; return how many. Their copies expire by themselves."""
         return len(await self._database.rows(SWEEP, len_max))
 
     async def _write(self, asked: Statement, *values: Any) -> asyncpg.Record | None:
+        rows = await self._written(asked, *values)
+        return rows[0] if rows else None
+
+    async def _written(self, asked: Statement, *values: Any) -> Sequence[asyncpg.Record]:
         """Write to PostgreSQL. Where that fails it may have happened: no copy is believed any more."""
         try:
-            rows = await self._database.once(asked, *values)
+            return await self._database.once(asked, *values)
         except BaseException:
             self._cache.distrust("a write may have happened")
             raise
-        return rows[0] if rows else None
 
     async def _copied(self, record: asyncpg.Record) -> WorkingView:
         view = _view(record)

@@ -152,6 +152,15 @@ class Ranks(Reply, frozen=True, kw_only=True):
     vector: int | None
 
 
+class Why(Reply, frozen=True, kw_only=True):
+    """What the score of a hit is the sum of: its words, its meaning, what stands beside it in its session, the graph around it."""
+
+    text: float = 0.0
+    vector: float = 0.0
+    neighbour: float = 0.0
+    graph: float = 0.0
+
+
 class SearchHit(Reply, frozen=True, kw_only=True):
     id: str
     kind: str
@@ -166,6 +175,7 @@ class SearchHit(Reply, frozen=True, kw_only=True):
     """What it rests on: a concept's or lesson's sources; an episode is its own."""
     score: float
     ranks: Ranks
+    why: Why = Why()
 
 
 class SearchResults(Reply, frozen=True, kw_only=True):
@@ -260,14 +270,16 @@ class SourceHeld(Reply, frozen=True, kw_only=True):
 
 
 class Holdings(Reply, frozen=True, kw_only=True):
-    """Episodes (lessons among them) in detail. `told` on purpose, in words, are those that can become concepts; `unconsolidated` are
-    those of them that no concept holds yet. `importance` counts all by tenths of their importance, the least first; the sources are
-    those with the most; working memory is `expired` but not yet swept, or `long_lived`: for more than a day from now.
+    """Episodes (lessons among them) in detail. `told` on purpose, in words, are those that can become concepts; `unconsolidated`
+    are those of them that no concept holds yet, `waiting` those of these that the consolidation has not looked at. `importance`
+    counts all by tenths of their importance, the least first; the sources are those with the most; working memory is `expired`
+    but not yet swept, or `long_lived`: for more than a day from now.
     """
 
     episodes: int
     told: int
     unconsolidated: int
+    waiting: int
     importance: list[int]
     sources: list[SourceHeld]
     working_expired: int

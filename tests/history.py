@@ -25,10 +25,22 @@ class Said(msgspec.Struct, frozen=True):
     msg_id: str
 
 
-def history(rng: random.Random, rounds: int, name: str = "h") -> Iterator[Said]:
-    """So many rounds of lessons, a proposal, feelings, a task, episodes, a concept, and poison, told in random order within a round."""
+def history(rng: random.Random, rounds: int, name: str = "h", *, forgets: bool = True) -> Iterator[Said]:
+    """So many rounds of lessons, a proposal, feelings, a task, episodes, a concept, and poison, told in random order within a round.
+
+    `forgets`: now and then an episode is forgotten; then what was known before is not what is known of before now.
+    """
     for n in range(rounds):
-        told = [*_lessons(rng, n), *_consensus(n), *_emotion(rng, n), *_task(n), *_episodes(rng, n), *_concept(rng, n, name), *_poison(n)]
+        told = [
+            *_lessons(rng, n),
+            *_consensus(n),
+            *_emotion(rng, n),
+            *_task(n),
+            *_episodes(rng, n),
+            *_concept(rng, n, name),
+            *_poison(n),
+            *(_forgetting(n, name) if forgets else ()),
+        ]
         rng.shuffle(told)
         for subject, body, ident in told:
             yield Said(subject, body if isinstance(body, bytes) else msgspec.json.encode(body), f"{name}-{ident or subject}-{n}")
@@ -129,6 +141,14 @@ def _action(rng: random.Random, n: int, i: int) -> dict[str, Any]:
     if i == 3:
         body |= {"context_state": {"mood\0": "a\0b"}, "action_details": {"speaker": "Nexus", "text": _words(rng, 5)}}
     return body
+
+
+def _forgetting(n: int, name: str) -> list[Told]:
+    """Now and then an episode of the round before is forgotten."""
+    if n % 5 != 4:
+        return []
+    body = {"ids": [f"{name}-episode3-{n - 1}"], "selector": "hash", "episodes": 1}
+    return [(subjects.FORGOTTEN.subject(receipt=f"{name}-{n}"), body, "")]
 
 
 def _concept(rng: random.Random, n: int, name: str) -> list[Told]:

@@ -24,6 +24,7 @@ from bus.log import entries
 from schemas.consensus import Deadline, Decision, ProposalFilter, ProposalPage, ProposalView
 from schemas.dead import DeadLetter
 from schemas.entry import Entry
+from schemas.forgetting import Forgotten
 from schemas.members import Ask
 from schemas.words import rfc3339
 
@@ -62,7 +63,9 @@ class Consensus:
     # the protocol's shape
 
     def apply(self, entry: Entry) -> None:
-        """Fold an entry about a proposal; those without an end are looked at for duties."""
+        """Fold an entry about a proposal; those without an end are looked at for duties, those forgotten are dropped."""
+        if isinstance(entry.body, Forgotten):
+            self._forget(set(entry.body.seqs))
         if not entry.name.startswith("consensus."):
             return
         ident = entry.tokens["proposal"]
@@ -79,6 +82,16 @@ class Consensus:
             oldest = next(ident for ident in self._proposals if ident not in self._open)
             del self._proposals[oldest]
             self._refused.discard(oldest)
+
+    def _forget(self, seqs: set[int]) -> None:
+        """Drop the proposals whose proposal was erased from the log, and of the others the votes that were."""
+        for ident, state in list(self._proposals.items()):
+            if state.proposal_seq in seqs:
+                del self._proposals[ident]
+                self._open.pop(ident, None)
+                self._refused.discard(ident)
+            else:
+                self._proposals[ident] = rules.without(state, seqs)
 
     def duties(self, now: datetime) -> Sequence[Duty]:
         due = []

@@ -3,7 +3,7 @@
 `verdict` is the consensus rule. It decides from the log alone, so every replica decides alike.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from fractions import Fraction
 
 import msgspec
@@ -72,6 +72,13 @@ def apply(state: ProposalState | None, entry: Entry) -> ProposalState:
     return state
 
 
+def without(state: ProposalState, seqs: Container[int]) -> ProposalState:
+    """The state without the votes at these places, which were erased from the log."""
+    if not any(cast.seq in seqs for cast in state.votes):
+        return state
+    return msgspec.structs.replace(state, votes=tuple(cast for cast in state.votes if cast.seq not in seqs))
+
+
 def open_with(state: ProposalState, takes_votes: Sequence[str], deadline: str) -> Opened:
     """The proposal made whole; without a named electorate it is everyone who takes votes. Raises ValueError with the reason
     why it cannot be put to a vote (a required approver who is not in the electorate, an empty electorate).
@@ -92,10 +99,13 @@ def verdict(state: ProposalState) -> Decision | None:
     """How the proposal ended, or None while nothing is certain. THE consensus rule.
 
     Walks the entries after `opened` in the order of the log and stops at the first at which the outcome is certain.
+    Where a vote was forgotten since, what was decided with it stands.
     """
     opened = state.opened
     if opened is None:
         return None
+    if state.decision is not None and _lost_votes(state, state.decision):
+        return state.decision
     counted: dict[str, str] = {}
     if early := _certain(opened, counted):
         return _decision(state, early, counted, state.opened_seq)
@@ -109,6 +119,12 @@ def verdict(state: ProposalState) -> Decision | None:
     if state.deadline_seq is not None and state.deadline_seq > state.opened_seq:
         return _decision(state, "expired", counted, state.deadline_seq)
     return None
+
+
+def _lost_votes(state: ProposalState, decision: Decision) -> bool:
+    """Whether the log no longer holds every vote that was decided upon."""
+    held = {cast.seq for cast in state.votes}
+    return any(vote.seq not in held for vote in decision.votes)
 
 
 def _counts(cast: Cast, state: ProposalState, counted: dict[str, str]) -> bool:

@@ -9,5 +9,6 @@ id is its event id. Recipients are all known agents that take lessons, gone ones
 was down when it was sent integrates it when it is back. An agent's own lessons are its own from the start.
 
 An agent integrates by folding the lesson into its knowledge, then publishing the receipt under a derived id; a second
-receipt of the same agent changes nothing.
+receipt of the same agent changes nothing. A lesson that `memory.forgotten.<receipt>` names is dropped at once, and not learned
+again when it comes late.
 """

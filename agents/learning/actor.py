@@ -23,6 +23,8 @@ RELEVANCE_MIN = 0.1
 """Below this similarity (0…1) a lesson has nothing to say to a question."""
 KNOWN_WITHIN_S = 1.0
 """How long an id may be unknown before the answer is that there is none: this fold may be a moment behind."""
+FORGOTTEN_KEPT_MAX = 100_000
+"""Most forgotten ids that are remembered, so that none of them is learned again when it comes late; the oldest go first."""
 SAME_DOMAIN_BONUS = 0.15
 """What the same domain adds to the similarity."""
 
@@ -46,6 +48,7 @@ class Learning:
         self._until = until
         self._lessons: dict[str, rules.LessonState] = {}
         self._to_integrate: dict[str, None] = {}
+        self._forgotten: dict[str, None] = {}
 
     def relevant(self, text: str, domain: str | None, limit: int = 5) -> list[RelevantLesson]:
         """The lessons this agent holds that bear on `text`, nearest first."""
@@ -62,9 +65,11 @@ class Learning:
     # the protocol's shape
 
     def apply(self, entry: Entry) -> None:
-        """Fold a lesson or a receipt; what this agent does not hold yet is to be integrated."""
+        """Fold a lesson or a receipt; what this agent does not hold yet is to be integrated, what is forgotten is dropped."""
+        for gone in rules.forgotten(entry):
+            self._forget(gone)
         ident = rules.lesson_id(entry)
-        if ident is None:
+        if ident is None or ident in self._forgotten:
             return
         state = rules.apply(self._lessons.get(ident), entry)
         if state is None:
@@ -74,6 +79,13 @@ class Learning:
             self._to_integrate.pop(ident, None)
         else:
             self._to_integrate[ident] = None
+
+    def _forget(self, ident: str) -> None:
+        self._lessons.pop(ident, None)
+        self._to_integrate.pop(ident, None)
+        self._forgotten[ident] = None
+        if len(self._forgotten) > FORGOTTEN_KEPT_MAX:
+            del self._forgotten[next(iter(self._forgotten))]
 
     def duties(self, now: datetime) -> Sequence[Duty]:
         return [Duty(f"integrate {ident}", partial(self._integrate, ident)) for ident in self._to_integrate]
@@ -90,10 +102,13 @@ class Learning:
             raise not_found(f"no lesson {ask.id}")
         if ask.wait_s:
             await self._until(partial(self._everyone_has, ask.id), ask.wait_s)
+        if ask.id not in self._lessons:
+            raise not_found(f"lesson {ask.id} was forgotten")
         return self._view(self._lessons[ask.id])
 
     def _everyone_has(self, ident: str) -> bool:
-        return rules.complete(self._lessons[ident], self._members.present("lessons"))
+        """Also true of a lesson that was forgotten meanwhile: nobody waits for it any more."""
+        return ident not in self._lessons or rules.complete(self._lessons[ident], self._members.present("lessons"))
 
     async def _list(self, which: LessonFilter) -> LessonPage:
         newest_first = (

@@ -1,10 +1,11 @@
 """The law of cross-learning: what a lesson's state is, who must have it, and who has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from schemas.entry import Entry
+from schemas.forgetting import Forgotten
 from schemas.learning import Integrated, Lesson, LessonView
 from schemas.words import rfc3339
 
@@ -28,6 +29,11 @@ def apply(state: LessonState | None, entry: Entry) -> LessonState | None:
         case Integrated() if state and entry.agent not in state.integrated_by:
             return msgspec.structs.replace(state, integrated_by=(*state.integrated_by, entry.agent))
     return state
+
+
+def forgotten(entry: Entry) -> Sequence[str]:
+    """The event ids that an entry says are forgotten: lessons among them are dropped, and not learned again."""
+    return entry.body.ids if isinstance(entry.body, Forgotten) else ()
 
 
 def lesson_id(entry: Entry) -> str | None:

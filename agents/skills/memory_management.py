@@ -25,10 +25,10 @@ DUPLICATES_MAX = 50
 """Most groups of duplicates that are told, the largest first."""
 DUPLICATE_IDS_MAX = 20
 """Most ids of one group that are told."""
-UNCONSOLIDATED_MIN = 500
-"""Fewer unconsolidated episodes are left for the next scheduled run."""
-UNCONSOLIDATED_SHARE_MAX = 0.5
-"""Share of unconsolidated episodes from which on that is worth a word, among those that can become concepts."""
+WAITING_MIN = 500
+"""Fewer episodes that wait for consolidation are left for the next scheduled run."""
+WAITING_SHARE_MAX = 0.5
+"""Share of waiting episodes from which on that is worth a word, among those that can become concepts."""
 UNEMBEDDED_SHARE_MAX = 0.2
 """Share of what is held that may wait for its vector."""
 UNEMBEDDED_MIN = 1_000
@@ -72,14 +72,16 @@ class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What is held. Counts are of one agent where one was named; concepts, lessons, working, unembedded and bytes are always of all.
 
-    `told` on purpose, in words, are the episodes that can become concepts, `unconsolidated` those of them that no concept holds;
-    `importance` counts all by tenths; `largest` are the agents with the most, `oldest` the same by how long ago they were last heard;
-    `looked_at` says among how many of the latest episodes duplicates were looked for.
+    `told` on purpose, in words, are the episodes that can become concepts, `unconsolidated` those of them that no concept holds,
+    and `waiting` those of these that the consolidation has not looked at; `importance` counts all by tenths; `largest` are the
+    agents with the most, `oldest` the same by how long ago they were last heard; `looked_at` says among how many of the latest
+    episodes duplicates were looked for.
     """
 
     episodes: int
     told: int
     unconsolidated: int
+    waiting: int
     concepts: int
     lessons: int
     working: int
@@ -128,9 +130,9 @@ def advise(held: Held, agent_id: str | None, now: datetime) -> list[Advice]:
 
 
 def _about_consolidation(held: Held, agent_id: str | None) -> list[Advice]:
-    if held.unconsolidated < max(UNCONSOLIDATED_MIN, UNCONSOLIDATED_SHARE_MAX * held.told):
+    if held.waiting < max(WAITING_MIN, WAITING_SHARE_MAX * held.told):
         return []
-    reason = f"no concept holds {held.unconsolidated} of {held.told} episodes that were told on purpose"
+    reason = f"the consolidation has not looked at {held.waiting} of {held.told} episodes that were told on purpose"
     body = msgspec.json.encode({"agent_id": agent_id} if agent_id else {}).decode()
     return [Advice(urgency="soon", action="consolidate", reason=reason, call=f"POST /memory/consolidate {body}")]
 
@@ -230,6 +232,7 @@ def held_of(stats: MemoryStats, holdings: Holdings, episodes: Sequence[EpisodeVi
         episodes=holdings.episodes,
         told=holdings.told,
         unconsolidated=holdings.unconsolidated,
+        waiting=holdings.waiting,
         concepts=stats.concepts,
         lessons=stats.lessons,
         working=stats.working,

@@ -10,6 +10,7 @@ from agents.tasks import graph, rules
 from agents.tasks.matching import Tally
 from agents.tasks.rules import TaskState
 from schemas.entry import Entry
+from schemas.forgetting import Forgotten
 from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Submission
 
 ABOUT_TASKS = (Submission, Assignment, Progress, InputAnswer, Result, Failure, Cancel, Finished)
@@ -30,6 +31,16 @@ class Book:
         self.position = entry.seq
         if isinstance(entry.body, ABOUT_TASKS):
             self._task(entry)
+        elif isinstance(entry.body, Forgotten):
+            self._forget(set(entry.body.seqs))
+
+    def _forget(self, seqs: set[int]) -> None:
+        """Drop the ended tasks whose submission was erased from the log, and of the others the lines of history that were."""
+        for ident, state in list(self.ended.items()):
+            if state.submitted_seq in seqs:
+                del self.ended[ident]
+            elif any(line.seq in seqs for line in state.history):
+                self.ended[ident] = replace(state, history=tuple(line for line in state.history if line.seq not in seqs))
 
     def _task(self, entry: Entry) -> None:
         before = self.get(entry.tokens["task"])

@@ -110,6 +110,7 @@ class PostgresServer(Server):
             "unix_socket_directories": "",  # a socket's path may have 107 bytes, and a data folder's may have more
             "max_connections": CONNECTIONS_MAX,
             "fsync": "on",
+            "wal_recycle": "off",  # a file of the log that is kept for later use keeps what was forgotten
         }
         options = [f"--{name}={value}" for name, value in settings.items()]
         self._child = await spawn(

@@ -12,6 +12,7 @@ from bus.subjects import EPISODE, MEMORY_AWAIT, MEMORY_GET
 from gateway.call import VIA_GATEWAY, Answer, Call, reply
 from gateway.decoding import refuse
 from schemas.entry import Entry
+from schemas.forgetting import FORGOTTEN_CODE
 from schemas.memory import ACTIONS_MAX, Action, ActionRequest, Await, Awaited, ById, EpisodeView, StoredReceipt, StoredReceipts
 from schemas.problem import FieldError
 from schemas.words import rfc3339
@@ -95,7 +96,10 @@ def _action(request: ActionRequest) -> Action:
 
 
 async def _known(call: Call, actions: Sequence[ActionRequest], paths: Sequence[str]) -> dict[int, int]:
-    """Position in the request → place on the log, of each supplied id that memory knows. Raises 409 for other content."""
+    """Position in the request → place on the log, of each supplied id that memory knows.
+
+    Raises 409 for other content, and for an id that was forgotten.
+    """
     supplied = [i for i, a in enumerate(actions) if a.episode_id is not None]
     lookups = asyncio.Semaphore(LOOKUPS_MAX)
     known: dict[int, int] = {}
@@ -104,7 +108,11 @@ async def _known(call: Call, actions: Sequence[ActionRequest], paths: Sequence[s
     async def look(i: int) -> None:
         """Ask for one id, when its turn has come."""
         async with lookups:
-            view = await _get(call, cast("str", actions[i].episode_id))
+            try:
+                view = await _get(call, cast("str", actions[i].episode_id))
+            except _ForgottenError:
+                faults.append(FieldError(path=paths[i], message="was forgotten, and is not remembered again"))
+                return
         if view is None:
             return
         known[i] = view.stream_seq
@@ -125,10 +133,16 @@ async def _get(call: Call, ident: str) -> EpisodeView | None:
     except Refused as e:
         if e.problem().status != 404:
             raise
+        if e.problem().code == FORGOTTEN_CODE:
+            raise _ForgottenError from e
         return None
     except (Unavailable, TimedOut):
         return None  # memory is away, the log is not: what is stored twice has its effect once
     return view
+
+
+class _ForgottenError(Exception):
+    """This id was forgotten."""
 
 
 async def _same(call: Call, request: ActionRequest, view: EpisodeView) -> bool:

@@ -1,6 +1,6 @@
 -- The vector arm, exact: every candidate's vector is compared.
 WITH candidates AS MATERIALIZED (
-    SELECT p.kind, p.owner AS id, v.embedding
+    SELECT p.id, p.kind, p.owner, v.embedding <=> $1::halfvec AS distance
     FROM memory_system.passages AS p
     JOIN memory_system.vectors AS v ON v.passage = p.id AND v.space = $11
     WHERE
@@ -14,7 +14,7 @@ WITH candidates AS MATERIALIZED (
         AND ($9::bigint IS NULL OR p.stream_seq <= $9)
         AND (p.ended_seq IS NULL OR p.ended_at > $8 OR p.ended_seq > $9)
 )
-SELECT kind, id
+SELECT id, kind, owner, 1 - distance AS score
 FROM candidates
-ORDER BY embedding <=> $1::halfvec, id
+ORDER BY distance, id DESC
 LIMIT $10

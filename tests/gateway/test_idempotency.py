@@ -10,8 +10,9 @@ import pytest
 from bus.errors import Unavailable
 from bus.log import entries
 from bus.subjects import ASK_STIMULUS, EPISODE, LESSON
-from gateway.idempotency import BUCKET, Record, fingerprint
+from gateway.idempotency import BUCKET, fingerprint
 from schemas.emotion import AffectView
+from schemas.replies import KeptReply
 from tests.gateway.conftest import Door
 
 ACTION = {"action_type": "a", "action_details": {"n": 1}}
@@ -98,7 +99,7 @@ class TestARunThatCrashed:
     async def put(self, door: Door, since: float) -> None:
         """Leave what a crashed run leaves: a pending record, and its lesson on the log."""
         raw = msgspec.json.encode(self.lesson)
-        record = Record(fingerprint=fingerprint("POST", self.path, b"", raw), state="pending", owner="gone", since=since)
+        record = KeptReply(fingerprint=fingerprint("POST", self.path, b"", raw), state="pending", owner="gone", since=since)
         first = await door.http.post(self.path, content=raw, headers=self.headers)
         assert first.status_code == 202
         bucket = await door.bus.kv(BUCKET)

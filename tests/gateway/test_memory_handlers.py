@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bus.errors import not_found
+from bus.errors import not_found, refusal
 from bus.log import entries
 from bus.subjects import (
     EPISODE,
@@ -19,6 +19,7 @@ from bus.subjects import (
     MEMORY_WORKING_PUT,
 )  # fmt: skip
 from schemas.concepts import ConceptById, ConceptView, ConceptWithSources
+from schemas.forgetting import FORGOTTEN_CODE
 from schemas.memory import Await, Awaited, ById, Deleted, EpisodeView, WorkingKey, WorkingPut, WorkingView
 from tests.gateway.conftest import Door
 
@@ -51,6 +52,16 @@ class TestOneAction:
         assert response.status_code == 202
         assert response.json() == {"episode_id": entry.event_id, "stored": True, "stream_seq": entry.seq, "persisted": False}
         assert (entry.tokens, entry.via_gateway, entry.body.action_details) == ({"agent": "nexus"}, True, {"text": "went live"})
+
+    async def test_under_an_id_that_was_forgotten_it_is_409_and_not_published(self, door: Door):
+        async def gone(_: ById) -> EpisodeView:
+            raise refusal(404, "it was forgotten", code=FORGOTTEN_CODE)
+
+        await door.stand_in({MEMORY_GET: gone})
+        response = await door.http.post("/memory/action", json={**ACTION, "episode_id": "mine"})
+        assert response.status_code == 409
+        assert response.json()["errors"] == [{"path": "$.episode_id", "message": "was forgotten, and is not remembered again"}]
+        assert await log_of(door) == []
 
     @pytest.mark.parametrize(("wait", "state", "status"), [
         ("persisted", Awaited(persisted=True, searchable=False), 201),

@@ -116,7 +116,8 @@ class TestVerify:
         assert different(report) == []
         assert (report.first_seq, report.end_seq, report.entries, report.whole) == (1, last, last, True)
         assert {table.table for table in report.tables} == {table.name for table in DERIVED}
-        assert all(table.live.rows > 0 for table in report.tables), [(t.table, t.live.rows) for t in report.tables]
+        copied = {"log_copies"}  # an event stands there twice only if it comes again after the server has forgotten its id
+        assert all(t.live.rows > 0 for t in report.tables if t.table not in copied), [(t.table, t.live.rows) for t in report.tables]
         assert report.refused == ROUNDS // 4
 
     async def test_the_mesh_goes_on_meanwhile(self, bus: Bus, settings: MemorySettings) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from bus.connection import Bus
 from memory.derived import DERIVED, NOT_DERIVED
 from memory.settings import MemorySettings
+from tests.integration.launched import Up
 from tests.integration.test_rebuild import bus, bus_settings, hashes, lived, run, scratch_databases, settings
 
 __all__ = ["bus", "bus_settings", "settings"]  # the fixtures of a mesh whose log and database are this test's own
@@ -69,3 +71,10 @@ async def test_without_a_mesh_it_says_so(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
     status, _, err = await ended(process)
     assert (status, "no mesh runs on" in err) == (1, True)
+
+
+def test_what_a_running_mesh_has_lived_through_is_equal(up: Up) -> None:
+    """Whatever the tests before this one did to it."""
+    command = (sys.executable, "-m", "cerebro", "memory", "rebuild", "--verify", "--data", str(up.data))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -56,7 +56,11 @@ class Place:
             now=datetime.now(UTC),
             left_s=lambda: self.left_s,
             tell=self._tell,
+            checkpoint=self._checkpoint,
         )
+
+    async def _checkpoint(self, packet: dict[str, Any]) -> None:
+        raise AssertionError(f"none of these skills leaves a packet: {packet}")
 
     async def _tell(self, message: str) -> None:
         self.told.append(message)

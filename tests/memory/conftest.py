@@ -1,5 +1,6 @@
 """A migrated database, and rows for it that look as if the log had brought them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,15 +10,22 @@ import pytest_asyncio
 
 from bus import subjects
 from memory import migrations
+from memory.arrivals import Arrivals
+from memory.cache import Cache
 from memory.database import Database
+from memory.embedder import Embedder
+from memory.embedding import Embedding
 from memory.episode_row import EpisodeRow, episode_row
 from memory.fold import Fold
 from memory.main import projections
 from memory.positions import PERSISTER, advance
+from memory.search import Search
 from memory.settings import MemorySettings
+from memory.spaces import Space, claim_space
 from schemas.concepts import ConceptFormed
 from schemas.entry import Entry
 from schemas.memory import Action
+from tests.memory.word_model import WordModel
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -37,6 +45,39 @@ async def database(settings: MemorySettings) -> AsyncIterator[Database]:
     await opened.open()
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture
+async def cache(redis_url: str, prefix: str) -> AsyncIterator[Cache]:
+    opened = Cache(redis_url, prefix, timeout_s=1, retry_s=0.01)
+    keeping = asyncio.create_task(opened.keep_trying())
+    while not opened.trusted:
+        await asyncio.sleep(0)
+    yield opened
+    keeping.cancel()
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def embedding() -> AsyncIterator[Embedding]:
+    opened = Embedding(WordModel())
+    yield opened
+    opened.close()
+
+
+@pytest_asyncio.fixture
+async def space(database: Database) -> Space:
+    return await claim_space(database, WordModel.model, WordModel.dimensions)
+
+
+@pytest.fixture
+def embedder(database: Database, embedding: Embedding, space: Space, settings: MemorySettings) -> Embedder:
+    return Embedder(database, embedding, space, Arrivals(database, embeds=True, recheck_s=1), settings)
+
+
+@pytest.fixture
+def search(database: Database, cache: Cache, embedding: Embedding, space: Space, settings: MemorySettings) -> Search:
+    return Search(database, cache, embedding, space, settings)
 
 
 @pytest.fixture

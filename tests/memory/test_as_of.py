@@ -104,7 +104,7 @@ def a_question(rng: random.Random) -> SearchRequest:
 
 async def grown(mesh: Mesh, rng: random.Random, rounds: int, questions: int) -> list[Kept]:
     """Let a history grow in portions, and keep what is answered after each."""
-    rows = [row for row in rows_of(in_the_log(history(rng, rounds)))[0] if len(row.episode_id) <= 255]
+    rows = [row for row in rows_of(in_the_log(history(rng, rounds, forgets=False)))[0] if len(row.episode_id) <= 255]
     portions = [rows[i : i + 15] for i in range(0, len(rows), 15)]
     kept = []
     for n, portion in enumerate(portions):

@@ -30,7 +30,7 @@ async def folded(database: Database, batches: Sequence[Sequence[EpisodeRow]]) ->
 async def test_three_more_deliveries_in_shuffled_batches_change_no_row(database: Database) -> None:
     rows = rows_of_a_history()
     first = await folded(database, in_portions(rows, 37, 10**6))
-    assert all(table.rows for table in first.values())
+    assert all(table.rows for name, table in first.items() if name != "log_copies")  # no event stands there twice
     rng = random.Random(5)
     for _ in range(3):
         batches = in_portions(rows, rng.randint(1, 60), 10**6)

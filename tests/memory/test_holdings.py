@@ -19,7 +19,10 @@ from tests.memory.conftest import MakeRow, Remember
 
 class TestHoldings:
     async def test_an_empty_memory_holds_nothing(self, database: Database) -> None:
-        nothing = Holdings(episodes=0, told=0, unconsolidated=0, importance=[0] * 10, sources=[], working_expired=0, working_long_lived=0)
+        nothing = Holdings(
+            episodes=0, told=0, unconsolidated=0, waiting=0, importance=[0] * 10,  sources=[], working_expired=0,
+            working_long_lived=0,
+        )  # fmt: skip
         assert await holdings(database, None) == nothing
 
     async def test_by_source_with_the_largest_first(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
@@ -51,6 +54,15 @@ class TestHoldings:
     async def test_by_tenths_of_importance_with_both_ends_within(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
         await remember([make_row(n, importance_score=score) for n, score in enumerate([0.0, 0.05, 0.1, 0.95, 1.0], 1)])
         assert (await holdings(database, None)).importance == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
+
+    async def test_what_was_looked_at_waits_no_more(self, database: Database, make_row: MakeRow, remember: Remember) -> None:
+        await remember([make_row(1), make_row(2)])
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE memory_system.unconsolidated SET examined = true WHERE id = (SELECT min(id) FROM memory_system.episodes)"
+            )
+        held = await holdings(database, None)
+        assert (held.unconsolidated, held.waiting) == (2, 1)
 
     async def test_the_list_of_sources_has_a_limit_and_the_counts_have_none(
         self, database: Database, make_row: MakeRow, remember: Remember

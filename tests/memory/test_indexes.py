@@ -20,6 +20,7 @@ from memory.consolidation.likeness import profiles
 from memory.continuity import Continuations
 from memory.database import Connection, Database, Statement, statement
 from memory.episodes import episode_states, get_episodes, recent_episodes
+from memory.forgetting import eraser, forgetter, projection
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space, claim_space
@@ -39,8 +40,9 @@ SELECT 'event-' || n, 'episode', 'agent-' || n % 100, '2026-01-01Z'::timestamptz
     ARRAY['tag-' || n % 500], 's', n, '2026-01-01Z'::timestamptz + n * interval '1 second', '', 'word' || n % 1000
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.passages
-    (kind, owner, part, content, labels, agent_id, timestamp, importance_score, tags, stream_seq, recorded_at)
-SELECT kind, episode_id, 0, content, 'label', agent_id, timestamp, importance_score, tags, stream_seq, recorded_at FROM memory_system.episodes;
+    (kind, owner, part, content, labels, agent_id, session_id, timestamp, importance_score, tags, stream_seq, recorded_at)
+SELECT kind, episode_id, 0, content, 'label', agent_id, 'session-' || id % 1000, timestamp, importance_score, tags, stream_seq, recorded_at
+FROM memory_system.episodes;
 INSERT INTO memory_system.vectors (space, passage, embedding)
 SELECT (SELECT id FROM memory_system.spaces), id, ARRAY(SELECT sin(id * 7.0 + d)::real FROM generate_series(1, {DIMENSIONS}) AS d)::halfvec
 FROM memory_system.passages;
@@ -73,6 +75,11 @@ INSERT INTO memory_system.tasks (task_id, submission, submitted_seq, expires_at,
 SELECT 'task-' || n, 'event-' || n, n, now() + interval '1 day', 1, CASE WHEN n % 100 = 1 THEN 'agent-' || n % 700 END, n, now(), false
 FROM generate_series(1, {ROWS}, 10) AS n;
 INSERT INTO memory_system.unembedded SELECT 1, id FROM memory_system.passages;
+INSERT INTO memory_system.forgettings
+SELECT 'receipt-' || n, 'selector-' || n, n, '2026-01-01Z', 1, 1, '{{}}', 1, 0, 0, 0, 0, 0, true, '{{}}' FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.erasures SELECT receipt, true FROM memory_system.forgettings;
+INSERT INTO memory_system.forgotten_ids SELECT sha256(n::text::bytea), 'receipt-' || n, n FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.log_copies SELECT n, 'event-' || n FROM generate_series(1, {ROWS}) AS n;
 """  # noqa: E501
 
 
@@ -158,6 +165,10 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     await memory.list(WorkingFilter(agent_id="agent-7", limit=5))
     await memory.list(WorkingFilter(session_id="session-7", limit=5))
     await memory.sweep(5)
+    await database.rows(eraser.GET, "receipt-7")
+    await database.rows(eraser.IDS, "receipt-7")
+    await database.rows(forgetter.FIND, "selector-7", b"7")
+    await database.rows(projection.COPIES, ["event-7"])
     await graph.graph_around(database, GraphRequest(id="task-11"))
     await Continuations(database, memory, settings).tell(ContinuityRequest(agent_id="agent-1"))
     await database.rows(open_tasks.KNOWN, ["task-11"])
@@ -184,9 +195,10 @@ SERVES = {
     "episodes_by_action": "recent_episodes",
     "episodes_by_tag": "recent_episodes",
     "passages_pkey": "next_unembedded",
-    "passages_by_agent": "count_candidates",
+    "passages_by_agent": "vector_arm_exact",
     "passages_by_tag": "count_candidates",
     "passages_by_term": "text_arm",
+    "passages_by_session": "neighbours",
     "passages_owner_stream_seq_part_key": "episode_states",
     "vectors_by_passage": "vector_arm_exact",
     "vectors_nearest_1": "vector_arm_nearest",
@@ -194,6 +206,12 @@ SERVES = {
     "working_memory_session_id_context_key_key": "get_working",
     "working_memory_by_agent": "list_working",
     "working_memory_by_expiry": "sweep_working",
+    "forgettings_pkey": "get_forgetting",
+    "forgettings_by_selector": "find_forgetting",
+    "forgotten_ids_pkey": "find_forgetting",
+    "forgotten_ids_by_receipt": "forgotten_ids",
+    "erasures_pkey": "get_forgetting",
+    "log_copies_by_episode": "copies_of",
     "semantic_memory_pkey": "standing_concepts",
     "semantic_memory_by_key_term": "standing_like",
     "concept_versions_pkey": "get_concepts",
@@ -217,8 +235,11 @@ SERVES = {
 UNIQUE_ONLY = {
     "alembic_version_pkc",
     "consumer_position_pkey",
+    "late_places_pkey",
+    "log_copies_pkey",
     "spaces_pkey",
     "spaces_current",
+    "corpora_pkey",
     "episodes_pkey",
     "vectors_pkey",
     "unembedded_by_passage",
@@ -238,9 +259,6 @@ class TestIndexes:
     async def test_no_index_serves_nothing(self, explained: Explaining) -> None:
         rows = await explained.rows(Statement("test", "SELECT indexname FROM pg_indexes WHERE schemaname = 'memory_system'"))
         assert {row["indexname"] for row in rows} == {*SERVES, *UNIQUE_ONLY}
-
-    async def test_a_search_by_agent_compares_only_that_agents_vectors(self, explained: Explaining) -> None:
-        assert explained.uses("vector_arm_exact", "passages_by_agent")
 
     async def test_a_search_by_tag_reads_only_its_rows(self, explained: Explaining) -> None:
         assert explained.uses("count_candidates", "passages_by_tag")

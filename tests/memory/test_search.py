@@ -1,18 +1,15 @@
 """Search against an oracle in Python: every filter, in both arms, over a random corpus; and the cache that is never stale."""
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 from pgvector import HalfVector
 
 from bus.errors import Refused
-from memory.arrivals import Arrivals
 from memory.cache import Cache
 from memory.database import Database
 from memory.embedder import Embedder
@@ -20,62 +17,15 @@ from memory.embedding import Embedding
 from memory.episode_row import EpisodeRow
 from memory.search import Search
 from memory.settings import MemorySettings
-from memory.spaces import Space, claim_space
+from memory.spaces import Space
 from schemas.memory import SearchRequest
 from tests.memory.conftest import START
+from tests.memory.word_model import WORDS, embed_all
 
 MakeRow = Callable[..., EpisodeRow]
 Remember = Callable[[Sequence[EpisodeRow]], Any]
 
 CONCEPT = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
-WORDS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot"]
-
-
-class WordModel:
-    """A tiny model: one dimension for each known word, so that an oracle can be as exact as PostgreSQL."""
-
-    model, dimensions = "words", len(WORDS)
-
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        return [[float(text.lower().split().count(word)) + 0.01 for word in WORDS] for text in texts]
-
-
-@pytest_asyncio.fixture
-async def cache(redis_url: str, prefix: str) -> AsyncIterator[Cache]:
-    opened = Cache(redis_url, prefix, timeout_s=1, retry_s=0.01)
-    keeping = asyncio.create_task(opened.keep_trying())
-    while not opened.trusted:
-        await asyncio.sleep(0)
-    yield opened
-    keeping.cancel()
-    await opened.close()
-
-
-@pytest_asyncio.fixture
-async def embedding() -> AsyncIterator[Embedding]:
-    opened = Embedding(WordModel())
-    yield opened
-    opened.close()
-
-
-@pytest_asyncio.fixture
-async def space(database: Database) -> Space:
-    return await claim_space(database, WordModel.model, WordModel.dimensions)
-
-
-@pytest.fixture
-def embedder(database: Database, embedding: Embedding, space: Space, settings: MemorySettings) -> Embedder:
-    return Embedder(database, embedding, space, Arrivals(database, embeds=True, recheck_s=1), settings)
-
-
-@pytest.fixture
-def search(database: Database, cache: Cache, embedding: Embedding, space: Space, settings: MemorySettings) -> Search:
-    return Search(database, cache, embedding, space, settings)
-
-
-async def embed_all(embedder: Embedder) -> None:
-    while await embedder.embed_some():
-        pass
 
 
 def passes(row: EpisodeRow, asked: SearchRequest) -> bool:

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from bus import subjects
+from memory.arms import filters_of
 from memory.database import Database
 from memory.episode_row import EpisodeRow
 from memory.fusion import Found, Fused
-from memory.search import _filters
 from memory.settings import MemorySettings
 from memory.spreading import Spreading, spread
 from schemas.consensus import Vote
@@ -79,7 +79,7 @@ class TestOverASearch:
 
     async def found(self, spreading: Spreading, *hits: Fused, **fields: Any) -> list[str]:
         asked = SearchRequest(query="q", spread=True, **fields)
-        return [f.found.id for f in await spreading.over(hits, _filters(asked))]
+        return [f.found.id for f in await spreading.over(hits, filters_of(asked, None))]
 
     async def test_neighbours_come_in_the_nearer_first(self, spreading: Spreading) -> None:
         assert await self.found(spreading, hit("event-1", 1.0)) == ["event-1", "event-2", "event-3"]
@@ -98,7 +98,7 @@ class TestOverASearch:
             assert await self.found(spreading, hit("event-1", 1.0), as_of=as_of) == ["event-1", "event-2"]
 
     async def test_a_neighbour_has_no_rank_in_an_arm(self, spreading: Spreading) -> None:
-        found = await spreading.over([hit("event-1", 1.0)], _filters(SearchRequest(query="q")))
+        found = await spreading.over([hit("event-1", 1.0)], filters_of(SearchRequest(query="q"), None))
         assert [(f.text, f.vector) for f in found] == [(1, None), (None, None), (None, None)]
 
     async def test_nothing_found_stays_nothing(self, spreading: Spreading) -> None:
@@ -119,5 +119,5 @@ class TestOverASearch:
         """A vote's score goes to its proposal and back, and nowhere else: 1 + 1/4 + 1/16 + …"""
         votes = [logged(n, subjects.VOTE, Vote(choice="approve"), proposal=f"p{n}", agent="aria") for n in (10, 11)]
         await remember(votes)
-        found = await spreading.over([hit("event-10", 1.0)], _filters(SearchRequest(query="q")))
+        found = await spreading.over([hit("event-10", 1.0)], filters_of(SearchRequest(query="q"), None))
         assert [(f.found.id, f.score) for f in found] == [("event-10", pytest.approx(sum(0.25**k for k in range(6))))]

@@ -97,3 +97,65 @@ COMMENT ON COLUMN memory_system.semantic_memory.embedding IS 'A copy of its pass
 CREATE INDEX passages_by_agent ON memory_system.passages (agent_id, timestamp, id);
 CREATE INDEX passages_by_tag ON memory_system.passages USING gin (tags);
 CREATE INDEX passages_by_term ON memory_system.passages USING gin (search_terms);
+
+CREATE INDEX passages_by_session ON memory_system.passages (agent_id, session_id, timestamp, id) WHERE part = 0 AND content <> '';
+
+-- How often a text has a term, read out of ts_rank: for one term it is the sum of 1/i² for i = 1 … n, over π²/6. The tail of that
+-- sum is about 1 / (n + 1/2), and rounding makes it exact for every n that a tsvector can hold (255); a test shows it.
+CREATE FUNCTION memory_system.term_frequency(terms tsvector, term tsquery) RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT round(0.607927101854027::float8 / (1 - ts_rank('{1, 1, 1, 1}'::real[], terms, term)) - 0.5)
+$$;
+
+-- How much there is to search now, for each agent: BM25 weighs a term by its rareness and a text by its length. What has ended
+-- counts no more. Kept by the triggers below in the transaction that changes the passages, so that no writer can forget it.
+CREATE TABLE memory_system.corpora (
+    agent_id varchar(100) PRIMARY KEY,
+    passages bigint NOT NULL,
+    texts bigint NOT NULL, -- what they are passages of
+    terms bigint NOT NULL -- distinct terms of each passage, added up
+);
+
+CREATE FUNCTION memory_system.add_to_corpora(changed memory_system.corpora[]) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO memory_system.corpora AS known (agent_id, passages, texts, terms)
+    SELECT agent_id, sum(passages), sum(texts), sum(terms) FROM unnest(changed) GROUP BY agent_id ORDER BY agent_id
+    ON CONFLICT (agent_id) DO UPDATE SET
+        passages = known.passages + excluded.passages, texts = known.texts + excluded.texts, terms = known.terms + excluded.terms
+$$;
+
+CREATE FUNCTION memory_system.count_passages() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    changed memory_system.corpora[] = '{}';
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        changed = changed || ARRAY(
+            SELECT ROW(agent_id, count(*), count(*) FILTER (WHERE part = 0), sum(length(search_terms)))::memory_system.corpora
+            FROM come WHERE ended_seq IS NULL GROUP BY agent_id
+        );
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        changed = changed || ARRAY(
+            SELECT ROW(agent_id, -count(*), -count(*) FILTER (WHERE part = 0), -sum(length(search_terms)))::memory_system.corpora
+            FROM gone WHERE ended_seq IS NULL GROUP BY agent_id
+        );
+    END IF;
+    PERFORM memory_system.add_to_corpora(changed);
+    DELETE FROM memory_system.corpora AS c USING unnest(changed) AS u WHERE TG_OP <> 'INSERT' AND c.agent_id = u.agent_id AND c.passages = 0;
+    RETURN NULL;
+END
+$$;
+
+INSERT INTO memory_system.corpora (agent_id, passages, texts, terms)
+SELECT agent_id, count(*), count(*) FILTER (WHERE part = 0), sum(length(search_terms))
+FROM memory_system.passages
+WHERE ended_seq IS NULL
+GROUP BY agent_id;
+
+CREATE TRIGGER passages_come AFTER INSERT ON memory_system.passages REFERENCING NEW TABLE AS come
+FOR EACH STATEMENT EXECUTE FUNCTION memory_system.count_passages();
+CREATE TRIGGER passages_change AFTER UPDATE ON memory_system.passages REFERENCING OLD TABLE AS gone NEW TABLE AS come
+FOR EACH STATEMENT EXECUTE FUNCTION memory_system.count_passages();
+CREATE TRIGGER passages_go AFTER DELETE ON memory_system.passages REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION memory_system.count_passages();

@@ -194,3 +194,20 @@ class TestOpening:
         h.append(Opened(title="t", electorate=["mallory"], proposer="mallory", deadline="-"))
         h.vote("mallory", "approve")
         assert undecided(h)
+
+
+class TestForgottenVotes:
+    def test_what_was_decided_with_a_vote_stands_when_it_is_forgotten(self) -> None:
+        h = History().opened(THREE)
+        h.vote("nexus", "approve")
+        erased = h.vote("aria", "approve")
+        decision = end(h)
+        h.append(decision)
+        h.deadline()
+        h.entries = [entry for entry in h.entries if entry.seq != erased]
+        assert end(h) == decision
+
+    def test_the_others_keep_their_votes(self) -> None:
+        h = History().opened(THREE)
+        first, second = h.vote("nexus", "approve"), h.vote("aria", "reject")
+        assert [cast.seq for cast in rules.without(folded(h), {first}).votes] == [second]

@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
 def held(**fields: Any) -> Held:
     known: dict[str, Any] = {
-        "episodes": 1_000, "told": 1_000, "unconsolidated": 0, "concepts": 0, "lessons": 0, "working": 0,
+        "episodes": 1_000, "told": 1_000, "unconsolidated": 0, "waiting": 0, "concepts": 0, "lessons": 0, "working": 0,
         "working_expired": 0, "working_long_lived": 0, "unembedded": 0, "storage_bytes": {}, "largest": [], "oldest": [],
         "importance": [0, 0, 0, 0, 1_000, 0, 0, 0, 0, 0], "duplicates": [], "looked_at": 0,
     }  # fmt: skip
@@ -33,14 +33,17 @@ class TestAdvice:
         assert advice(episodes=0, importance=[0] * 10) == []
 
     def test_much_that_is_not_consolidated_is_to_be(self) -> None:
-        [told] = advice(unconsolidated=700)
+        [told] = advice(waiting=700)
         assert (told.action, told.call) == ("consolidate", "POST /memory/consolidate {}")
-        [told] = advice("nexus", unconsolidated=700)
+        [told] = advice("nexus", waiting=700)
         assert told.call == 'POST /memory/consolidate {"agent_id":"nexus"}'
 
+    def test_what_was_looked_at_and_is_like_nothing_else_stays_as_it_is(self) -> None:
+        assert advice(unconsolidated=900, waiting=0) == []
+
     def test_little_is_left_for_the_schedule(self) -> None:
-        assert advice(told=10, unconsolidated=10) == []
-        assert advice(episodes=100_000, told=50_000, unconsolidated=700, importance=[10_000] * 10) == []
+        assert advice(told=10, waiting=10) == []
+        assert advice(episodes=100_000, told=50_000, waiting=700, importance=[10_000] * 10) == []
 
     def test_many_without_a_vector_are_to_be_embedded(self) -> None:
         [told] = advice(episodes=4_000, unembedded=2_000, importance=[400] * 10)
@@ -71,7 +74,7 @@ class TestAdvice:
         assert "900 of 1000 episodes are less important than 0.3" in told.reason
 
     def test_the_urgent_comes_first(self) -> None:
-        told = advice(working_long_lived=3, unconsolidated=700)
+        told = advice(working_long_lived=3, waiting=700)
         assert [a.urgency for a in told] == ["soon", "note"]
 
 
@@ -98,7 +101,10 @@ class TestDuplicates:
             episodes=4, concepts=1, lessons=2, working=0, persisted_seq=9, unembedded=0, db_connections=4, rss_bytes=1, storage_bytes={},
             parts={}, queries={},
         )  # fmt: skip
-        holdings = Holdings(episodes=4, told=3, unconsolidated=3, importance=[0] * 10, sources=[], working_expired=0, working_long_lived=0)
+        holdings = Holdings(
+            episodes=4, told=3, unconsolidated=3, waiting=1, importance=[0] * 10, sources=[], working_expired=0,
+            working_long_lived=0,
+        )  # fmt: skip
         rows = [episode(f"p{n}", subject="mesh.emotion.nexus") for n in range(2)]
         rows += [episode(f"e{n}", subject="memory.episode.nexus") for n in range(2)]
         found = held_of(stats, holdings, rows)

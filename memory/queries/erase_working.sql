@@ -1,0 +1,8 @@
+-- Items of an agent, a session or a tag, gone.
+DELETE FROM memory_system.working_memory
+WHERE
+    ($1::text IS NOT NULL OR $2::text IS NOT NULL OR $3::text IS NOT NULL)
+    AND ($1::text IS NULL OR agent_id = $1)
+    AND ($2::text IS NULL OR session_id = $2)
+    AND ($3::text IS NULL OR tags @> ARRAY[$3::text])
+RETURNING session_id, context_key
