@@ -17,3 +17,10 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=AGAIN_S)
+
+
+def heed() -> None:
+    """End here if this task was cancelled and the cancellation was lost. For loops in a TaskGroup, which cancels only once."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -15,6 +15,7 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from bus.cancelling import heed
 from bus.connection import Bus
 from bus.errors import CerebroError, Unavailable
 
@@ -50,12 +51,13 @@ class Pull:
             sub = None
             try:
                 consumer = await self._make()
-                sub = await self._bus.nc.subscribe(self._bus.nc.new_inbox(), pending_msgs_limit=PENDING_LEN_MAX)
+                inbox = _Inbox()
+                sub = await self._bus.nc.subscribe(self._bus.nc.new_inbox(), cb=inbox.put, pending_msgs_limit=PENDING_LEN_MAX)
                 yield None
-                async for batch in self._one_consumer(sub, consumer):
+                async for batch in self._one_consumer(sub, inbox, consumer):
                     yield batch
             except (CerebroError, nats.errors.Error, OSError, _EndedError) as e:
-                if self._bus.nc.is_closed:  # for good; nats-py tells a cancelled reader the same
+                if self._bus.nc.is_closed:  # for good
                     raise Unavailable("the connection was closed") from e
                 log.debug("consumer of %s is made anew: %s", self._stream, e)
                 await asyncio.sleep(RECOVER_PAUSE_S)
@@ -63,12 +65,13 @@ class Pull:
                 if sub is not None:
                     await _unsubscribe(sub)
 
-    async def _one_consumer(self, sub: Subscription, consumer: str) -> AsyncIterator[list[Msg]]:
+    async def _one_consumer(self, sub: Subscription, inbox: "_Inbox", consumer: str) -> AsyncIterator[list[Msg]]:
         while True:
             await self._ask(sub, consumer)
             wanted = self._batch_max
             while wanted > 0:
-                batch, ended = await self._next(sub)
+                batch, ended = _sorted(await inbox.take())
+                heed()  # making the consumer, or who read the last batch, may have lost it
                 wanted -= len(batch)
                 if batch:
                     yield batch
@@ -82,33 +85,44 @@ class Pull:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
         await self._bus.nc.publish(subject, msgspec.json.encode(request), reply=sub.subject)
 
-    async def _next(self, sub: Subscription) -> tuple[list[Msg], bool]:
-        """What is there now, waiting for the first; and whether the standing request is over."""
-        batch: list[Msg] = []
-        while True:
-            try:
-                msg = await sub.next_msg(timeout=SILENCE_S if not batch else 0.0001) if not batch or sub.pending_msgs else None
-            except (nats.errors.TimeoutError, TimeoutError) as e:
-                if batch:
-                    return batch, False
-                raise _EndedError("silence") from e
-            _heed_cancellation()
-            if msg is None:
-                return batch, False
-            status = _status(msg)
-            if status is None:
-                batch.append(msg)
-            elif status != HEARTBEAT:
-                return batch, _over(status, msg)
 
-
-def _heed_cancellation() -> None:
-    """End here if this task was cancelled: `asyncio.wait_for`, below `next_msg`, forgets it when a message comes at that very
-    moment (Python 3.11), and then nobody could stop the reader any more. What was received is delivered again.
+class _Inbox:
+    """What has arrived and was not taken yet; never more than a standing request asks for. `Subscription.next_msg` would make two
+    tasks for each message.
     """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+
+    def __init__(self) -> None:
+        self._messages: list[Msg] = []
+        self._some = asyncio.Event()
+
+    async def put(self, msg: Msg) -> None:
+        """The subscription's callback."""
+        self._messages.append(msg)
+        self._some.set()
+
+    async def take(self) -> list[Msg]:
+        """Everything that is there, waiting for the first. Raises _EndedError when it does not come."""
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                await self._some.wait()
+        except TimeoutError as e:
+            raise _EndedError("silence") from e
+        self._some.clear()
+        taken, self._messages = self._messages, []
+        return taken
+
+
+def _sorted(messages: list[Msg]) -> tuple[list[Msg], bool]:
+    """The real messages among these, and whether the standing request is over; heartbeats say nothing."""
+    batch: list[Msg] = []
+    ended = False
+    for msg in messages:
+        status = _status(msg)
+        if status is None:
+            batch.append(msg)
+        elif status != HEARTBEAT:
+            ended = _over(status, msg)
+    return batch, ended
 
 
 def _status(msg: Msg) -> str | None:

@@ -4,6 +4,7 @@ Streams, permissions, the AsyncAPI document, the docs page and the gateway's mes
 A subject literal anywhere else fails a test.
 """
 
+import functools
 import re
 from enum import StrEnum
 from typing import Any
@@ -154,10 +155,18 @@ LOG_COPY = "log"
 
 _PART = r"[A-Za-z0-9_-]{1,63}"
 _ROWS = [(re.compile(re.sub(r"\\\{(\w+)\\\}", rf"(?P<\1>{_PART})", re.escape(row.pattern)) + r"\Z"), row) for row in TABLE]
+SUBJECTS_KEPT_MAX = 4_096
+"""Most subjects whose row is remembered: most messages come on one of a few."""
 
 
 def find(subject: str) -> tuple[Subject, dict[str, str]] | None:
     """The row and the variable tokens of a subject, or None where the table has no such subject."""
+    found = _find(subject)
+    return (found[0], dict(found[1])) if found else None
+
+
+@functools.lru_cache(SUBJECTS_KEPT_MAX)
+def _find(subject: str) -> tuple[Subject, dict[str, str]] | None:
     for pattern, row in _ROWS:
         if found := pattern.match(subject):
             return row, found.groupdict()

@@ -4,6 +4,7 @@ Nothing is wired anywhere else. The actor runs until SIGTERM or SIGINT, or until
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -19,6 +20,8 @@ from cerebro.failures import first
 from cerebro.settings import PULSE_FILE, READY_FD, Settings
 
 BEAT_S: Final = 1.0
+GC_THRESHOLDS: Final = (50_000, 10, 10)
+"""A batch of 500 entries allocates tens of thousands of objects; at Python's 700 the collector took a sixth of the time."""
 log: Final = logging.getLogger("cerebro.actors")
 
 
@@ -67,6 +70,7 @@ class Pulse:
 def run(name: str, settings: Settings, environ: Mapping[str, str]) -> None:
     """Run the actor `name` until it is told to stop. Raises what the actor raises; `Misconfigured` by itself, out of its groups."""
     logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         uvloop.run(live(name, settings, environ))
     except BaseExceptionGroup as failures:

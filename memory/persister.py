@@ -1,7 +1,8 @@
 """The persister: works off the log, and every well-formed entry becomes an episode, exactly once in effect.
 
-A batch of deliveries is one transaction: rows, queue of the embedder, position. Only when it is committed is anything
-acknowledged, so whatever dies in between is delivered again, and the event id keeps it from becoming a second row.
+What waits is one transaction: rows, everything derived from them, position. Only when it is committed is anything acknowledged, so
+whatever dies in between is delivered again, and the event id keeps it from becoming a second row. While one batch is committed
+the next is read, and the one before is settled: PostgreSQL is the slowest, and should not wait for the others.
 
     well-formed          a row, then Ack
     `….timer`            Ack: a schedule, not an event
@@ -14,39 +15,40 @@ acknowledged, so whatever dies in between is delivered again, and the event id k
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
 from bus import subjects
+from bus.cancelling import heed
 from bus.connection import Bus
-from bus.delivery import Ack, Outcome, Terminal, settle
+from bus.delivery import Ack, Terminal, settle
 from bus.errors import CerebroError, Unavailable
-from bus.log import Delivery, Durable
+from bus.log import Durable
 from memory.arrivals import Arrivals
+from memory.batch import Batch, Settled, in_portions
 from memory.database import RAISED, Connection, Database, refused_reason
-from memory.episode_row import EpisodeRow, episode_row
+from memory.episode_row import EpisodeRow
 from memory.episodes import known_contents
 from memory.fold import Fold
 from memory.positions import PERSISTER, advance
 from memory.settings import MemorySettings
-from schemas.entry import Entry, Malformed
 from schemas.memory import Changed
 
 log = logging.getLogger("cerebro.memory")
 
 CONSUMER: Final = "memory"
 """Name of the durable consumer, and of the dead letters' subject."""
-UNWRITABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
-"""What a well-formed but absurd body can raise when it is written again."""
+AHEAD_MAX: Final = 2
+"""Most batches that are read ahead of the one that is being committed; each has at most `batch_len_max` entries."""
+UNSETTLED_MAX: Final = 1
+"""Most committed batches that wait to be settled behind the one that is; then the next is not committed."""
 
-Settled = dict[int, Outcome]
-"""How each entry ended, by its place in the log."""
+Line = asyncio.Queue[Batch]
+"""Where batches wait for the next stage, in the order of the log."""
 
 
 class Persister:
-    """One loop over the durable consumer `memory`. `announce` is called after each commit, before anything is acknowledged."""
+    """Three stages over the durable consumer `memory`. `announce` is called after each commit, before anything is acknowledged."""
 
     def __init__(
         self, bus: Bus, database: Database, fold: Fold, arrivals: Arrivals, settings: MemorySettings, *, announce: Callable[[], None]
@@ -59,25 +61,45 @@ class Persister:
         self._announce = announce
 
     async def run(self) -> None:
-        """Persist, for ever."""
-        async for batch in self._deliveries():
-            await self.take(batch)
+        """Persist, for ever: while a batch is committed, the next is read and made rows of, and the one before is settled.
 
-    def _deliveries(self) -> AsyncIterator[list[Delivery]]:
+        What is on its way when this ends is delivered again, from the first that was not settled on.
+        """
+        read, committed = Line(AHEAD_MAX), Line(UNSETTLED_MAX)
+        async with asyncio.TaskGroup() as stages:
+            stages.create_task(self._read(read), name="persister reads")
+            stages.create_task(self._commit(read, committed), name="persister commits")
+            stages.create_task(self._settle(committed), name="persister settles")
+
+    async def _read(self, read: Line) -> None:
         s = self._settings
         filters = subjects.MESH_SUBJECTS
         durable = Durable(self._bus, name=CONSUMER, filters=filters, batch_max=s.batch_len_max, ack_wait_s=s.ack_wait_s, in_order=True)
-        return aiter(durable)
+        async for deliveries in durable:
+            await read.put(Batch.of(deliveries))
 
-    async def take(self, batch: Sequence[Delivery]) -> None:
-        """Bring one batch to its end: committed, then settled. Does not raise while PostgreSQL or NATS is away."""
-        rows, settled = rows_of([delivery.entry for delivery in batch])
-        for some in in_portions(rows, self._settings.batch_len_max, self._settings.batch_bytes_max):
-            settled |= await self._persisted(some)
-        last = max(delivery.entry.seq for delivery in batch)
-        if last not in settled or isinstance(settled[last], Terminal):
+    async def _commit(self, read: Line, committed: Line) -> None:
+        while True:
+            batch = await read.get()
+            while len(batch.rows) < self._settings.batch_len_max and not read.empty():
+                batch.join(read.get_nowait())
+            await self._persist(batch)
+            await committed.put(batch)
+
+    async def _settle(self, committed: Line) -> None:
+        while True:
+            batch = await committed.get()
+            await self._tell(batch.fresh)
+            await self._settle_all(batch)
+            heed()  # a dead letter is a request to the server, and those may lose it
+
+    async def _persist(self, batch: Batch) -> None:
+        """Commit a batch, in as many transactions as it takes. Does not raise while PostgreSQL is away."""
+        for rows in in_portions(batch.rows, self._settings.batch_len_max, self._settings.batch_bytes_max):
+            await self._persisted(batch, rows)
+        last = batch.last
+        if last not in batch.settled or isinstance(batch.settled[last], Terminal):
             await self._pass_over(last)
-        await self._settle(batch, settled)
 
     async def _pass_over(self, seq: int) -> None:
         """Move the position to an entry that became no row, so that it does not look as if something were left to do."""
@@ -87,34 +109,37 @@ class Persister:
         except Unavailable as e:
             log.debug("the position stays behind until the next batch: %s", e)
 
-    async def _persisted(self, rows: Sequence[EpisodeRow]) -> Settled:
-        """Commit these rows, waiting for PostgreSQL if need be; tell who waits; return how each ended."""
+    async def _persisted(self, batch: Batch, rows: Sequence[EpisodeRow]) -> None:
+        """Commit these rows of a batch, waiting for PostgreSQL if need be; tell who waits."""
         while True:
             try:
-                return await self._committed(rows)
+                return await self._committed(batch, rows)
             except Unavailable as e:
                 log.warning("%d entries wait: %s", len(rows), e)
                 await asyncio.sleep(self._settings.reconnect_pause_s)
 
-    async def _committed(self, rows: Sequence[EpisodeRow]) -> Settled:
+    async def _committed(self, batch: Batch, rows: Sequence[EpisodeRow]) -> None:
         try:
-            taken, settled = await self._commit(rows)
+            taken, settled = await self._transacted(rows)
         except RAISED as e:
             if (reason := refused_reason(e)) is None:
                 raise
-            return await self._halved(rows, reason)
-        self._arrivals.persisted(row.episode_id for row in rows)
-        self._announce()
-        await self._tell(row for row in rows if row.stream_seq in taken)
-        return settled
+            await self._halved(batch, rows, reason)
+        else:
+            batch.settled |= settled
+            batch.fresh += [row for row in rows if row.stream_seq in taken]
+            self._arrivals.persisted(row.episode_id for row in rows)
+            self._announce()
 
-    async def _halved(self, rows: Sequence[EpisodeRow], reason: str) -> Settled:
+    async def _halved(self, batch: Batch, rows: Sequence[EpisodeRow], reason: str) -> None:
         if len(rows) == 1:
-            return {rows[0].stream_seq: Terminal(reason)}
+            batch.settled[rows[0].stream_seq] = Terminal(reason)
+            return
         middle = len(rows) // 2
-        return await self._persisted(rows[:middle]) | await self._persisted(rows[middle:])
+        await self._persisted(batch, rows[:middle])
+        await self._persisted(batch, rows[middle:])
 
-    async def _commit(self, rows: Sequence[EpisodeRow]) -> tuple[set[int], Settled]:
+    async def _transacted(self, rows: Sequence[EpisodeRow]) -> tuple[set[int], Settled]:
         """One transaction. Returns the places of the new rows, and how each of `rows` ended."""
         async with self._database.transaction() as connection:
             taken = await self._fold.take(connection, rows)
@@ -136,7 +161,7 @@ class Persister:
                     )
         return settled
 
-    async def _tell(self, rows: Iterator[EpisodeRow]) -> None:
+    async def _tell(self, rows: Sequence[EpisodeRow]) -> None:
         try:
             for row in rows:
                 changed = changed_by(row)
@@ -144,10 +169,14 @@ class Persister:
         except CerebroError as e:
             log.info("nobody was told of what was committed: %s", e)
 
-    async def _settle(self, batch: Sequence[Delivery], settled: Settled) -> None:
-        """What cannot be settled now is delivered again after the acknowledgement time, and does no harm then."""
-        for delivery in batch:
-            outcome = settled.get(delivery.entry.seq, Ack())
+    async def _settle_all(self, batch: Batch) -> None:
+        """What cannot be settled now is delivered again after the acknowledgement time, and does no harm then.
+
+        Each message by itself: acknowledging only the last of a batch would save a fiftieth of the processor time, and would lose an
+        entry that never arrived.
+        """
+        for delivery in batch.deliveries:
+            outcome = batch.settled.get(delivery.entry.seq, Ack())
             if isinstance(outcome, Terminal):
                 log.warning("sequence %d is buried: %s", delivery.entry.seq, outcome.reason)
             try:
@@ -161,32 +190,3 @@ def changed_by(row: EpisodeRow) -> Changed:
     if row.entry.name == subjects.CONCEPT.name:
         return Changed(id=row.entry.tokens["concept"], kind="concept", stream_seq=row.stream_seq)
     return Changed(id=row.episode_id, kind=row.kind, stream_seq=row.stream_seq)
-
-
-def rows_of(entries: Sequence[Entry | Malformed]) -> tuple[list[EpisodeRow], Settled]:
-    """The rows to be persisted, in the order of the log, and how the entries that have none end."""
-    rows: list[EpisodeRow] = []
-    settled: Settled = {}
-    for entry in sorted(entries, key=lambda entry: entry.seq):
-        if isinstance(entry, Malformed):
-            settled[entry.seq] = Terminal(entry.reason)
-        elif entry.name != subjects.TIMER.name:
-            try:
-                rows.append(episode_row(entry))
-            except UNWRITABLE as e:
-                settled[entry.seq] = Terminal(f"its body cannot be written again: {type(e).__name__}: {e}")
-    return rows, settled
-
-
-def in_portions(rows: Sequence[EpisodeRow], len_max: int, bytes_max: int) -> list[list[EpisodeRow]]:
-    """`rows` in order, cut so that each portion has at most `len_max` rows and `bytes_max` bytes (a larger row goes alone)."""
-    portions: list[list[EpisodeRow]] = []
-    size = 0
-    for row in rows:
-        if portions and len(portions[-1]) < len_max and size + row.size_bytes <= bytes_max:
-            portions[-1].append(row)
-            size += row.size_bytes
-        else:
-            portions.append([row])
-            size = row.size_bytes
-    return portions

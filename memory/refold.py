@@ -9,10 +9,10 @@ from bus import subjects
 from bus.connection import Bus
 from bus.errors import Unavailable
 from bus.log import bounds, follow
+from memory.batch import in_portions, rows_of
 from memory.database import RAISED, Connection, refused_reason
 from memory.episode_row import EpisodeRow
 from memory.fold import Fold
-from memory.persister import in_portions, rows_of
 from memory.settings import MemorySettings
 from schemas.entry import Entry, Malformed
 

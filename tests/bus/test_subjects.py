@@ -37,6 +37,12 @@ class TestTable:
         tokens = dict.fromkeys(re.findall(r"\{(\w+)\}", row.pattern), "x-1")
         assert subjects.find(row.subject(**tokens)) == (row, tokens)
 
+    def test_who_changes_the_tokens_it_was_given_changes_nobody_elses(self) -> None:
+        for _ in range(2):
+            found = subjects.find(subjects.LESSON.subject(agent="aria"))
+            assert found == (subjects.LESSON, {"agent": "aria"})
+            found[1].clear()
+
     def test_names_are_unique(self) -> None:
         assert len({row.name for row in subjects.TABLE}) == len(subjects.TABLE)
 

@@ -14,16 +14,11 @@ import pytest_asyncio
 from bus import subjects
 from bus.connection import Bus, Outgoing
 from bus.errors import Refused, Unavailable
-from bus.log import Delivery, Durable, entries
+from bus.log import entries
 from bus.settings import BusSettings
 from bus.streams import declare
 from cerebro.embedded.postgres import PostgresServer
-from memory import migrations
-from memory.arrivals import Arrivals
-from memory.database import Database
-from memory.fold import Fold
 from memory.main import run
-from memory.persister import CONSUMER, Persister
 from memory.settings import MemorySettings
 from schemas.concepts import ConceptById, ConceptFilter, ConceptRequest
 from schemas.consensus import Deadline, Vote
@@ -271,54 +266,7 @@ class TestPoison:
         assert (got.action_details, got.stream_seq) == ({"text": "first"}, 1)
 
 
-@asynccontextmanager
-async def persister(bus: Bus, settings: MemorySettings) -> AsyncIterator[tuple[Persister, Durable]]:
-    await migrations.apply(settings.postgres_dsn)
-    database = Database(settings)
-    await database.open()
-    taking = Persister(bus, database, Fold(database, []), Arrivals(database, embeds=False, recheck_s=1), settings, announce=lambda: None)
-    yield taking, Durable(bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=500, ack_wait_s=1)
-    await database.close()
-
-
-async def delivered(durable: Durable, count: int) -> list[Delivery]:
-    found: list[Delivery] = []
-    async with asyncio.timeout(10):
-        async for batch in durable:
-            found += batch
-            if len(found) >= count:
-                break
-    return found
-
-
 class TestOnce:
-    async def test_a_batch_that_is_delivered_three_times_changes_no_row(self, bus: Bus, settings: MemorySettings) -> None:
-        await bus.publish_batch([note(n) for n in range(50)])
-        async with persister(bus, settings) as (taking, durable):
-            batch = await delivered(durable, 50)
-            states = []
-            for _ in range(3):
-                await taking.take(batch)
-                states.append(await everything(settings.postgres_dsn))
-        assert len(states[0]) == 50
-        assert states[0] == states[1] == states[2]
-
-    @pytest.mark.parametrize("steps", [1, 4, 12])
-    async def test_one_that_is_cancelled_in_the_middle_loses_and_doubles_nothing(
-        self, bus: Bus, settings: MemorySettings, steps: int
-    ) -> None:
-        await bus.publish_batch([note(n) for n in range(200)])
-        async with persister(bus, settings) as (taking, durable):
-            batch = await delivered(durable, 200)
-            taken = asyncio.create_task(taking.take(batch))
-            for _ in range(steps * 5):
-                await asyncio.sleep(0)
-            taken.cancel()
-            await asyncio.gather(taken, return_exceptions=True)
-        async with actor(bus.settings, msgspec.structs.replace(settings, ack_wait_s=1)):
-            await persisted(bus, "note-199")
-        assert await all_ids(settings.postgres_dsn) == [f"note-{n}" for n in range(200)]
-
     async def test_actors_that_are_killed_again_and_again_lose_and_double_nothing(
         self, bus: Bus, bus_settings: BusSettings, settings: MemorySettings
     ) -> None:

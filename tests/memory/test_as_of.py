@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from memory.arrivals import Arrivals
+from memory.batch import rows_of
 from memory.cache import Cache
 from memory.database import Database
 from memory.embedder import Embedder
@@ -17,7 +18,6 @@ from memory.embedding import Embedding
 from memory.episode_row import EpisodeRow
 from memory.fold import Fold
 from memory.main import projections
-from memory.persister import rows_of
 from memory.positions import PERSISTER, advance
 from memory.search import Search
 from memory.settings import MemorySettings

@@ -3,12 +3,12 @@
 import random
 from collections.abc import Sequence
 
+from memory.batch import in_portions, rows_of
 from memory.database import Database
 from memory.episode_row import EpisodeRow
 from memory.fold import Fold
 from memory.hashes import State, TableHash
 from memory.main import projections
-from memory.persister import in_portions, rows_of
 from tests.history import history, in_the_log
 
 

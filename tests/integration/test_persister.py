@@ -1,0 +1,217 @@
+"""The persister's three stages over real NATS and PostgreSQL: order, what a kill between them leaves, and how they end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from bus import subjects
+from bus.cancelling import end
+from bus.connection import Bus, Outgoing
+from bus.errors import Unavailable
+from memory import migrations
+from memory.arrivals import Arrivals
+from memory.database import Connection, Database
+from memory.episode_row import EpisodeRow
+from memory.fold import Fold
+from memory.persister import CONSUMER, Persister
+from memory.settings import MemorySettings
+from schemas.memory import Action
+from tests.integration.test_memory_actor import all_ids, bus, bus_settings, dead_letters, everything, note, settings
+
+__all__ = ["bus", "bus_settings", "settings"]
+
+PATIENCE_S = 20.0
+
+
+class Gate:
+    """A projection at which commits wait while it is shut. `portions`: the places that each transaction brought."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.portions: list[list[int]] = []
+
+    async def take(self, _: Connection, fresh: Sequence[EpisodeRow]) -> None:
+        self.portions.append([row.stream_seq for row in fresh])
+        await self.open.wait()
+
+
+class Broken:
+    async def take(self, _connection: Connection, _fresh: Sequence[EpisodeRow]) -> None:
+        raise RuntimeError("a bug")
+
+
+def _nobody() -> None:
+    """Nobody embeds here."""
+
+
+@asynccontextmanager
+async def made(
+    bus: Bus, settings: MemorySettings, *projections: Gate | Broken, announce: Callable[[], None] = _nobody
+) -> AsyncIterator[Persister]:
+    await migrations.apply(settings.postgres_dsn)
+    database = Database(settings)
+    await database.open()
+    yield Persister(bus, database, Fold(database, projections), Arrivals(database, embeds=False, recheck_s=1), settings, announce=announce)
+    await database.close()
+
+
+@asynccontextmanager
+async def running(bus: Bus, settings: MemorySettings, *projections: Gate) -> AsyncIterator[None]:
+    async with made(bus, settings, *projections) as persister:
+        task = asyncio.create_task(persister.run())
+        try:
+            yield
+        finally:
+            await end(task)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+async def in_hand(bus: Bus, count: int) -> None:
+    """Return when so many entries are delivered and not settled."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            info = await bus.api(f"CONSUMER.INFO.{bus.stream(subjects.MESH)}.{CONSUMER}", {})
+            if info.get("num_ack_pending") == count and info["num_pending"] == 0:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def persisted(settings: MemorySettings, last: str) -> list[str]:
+    """All ids, as soon as `last` is the last."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (ids := await all_ids(settings.postgres_dsn))[-1:] != [last]:
+            await asyncio.sleep(0.02)
+    return ids
+
+
+class TestReadAhead:
+    async def test_what_comes_during_a_commit_is_committed_together_in_the_order_of_the_log(
+        self, bus: Bus, settings: MemorySettings
+    ) -> None:
+        gate = Gate()
+        gate.open.clear()
+        async with running(bus, settings, gate):
+            for n in range(40):
+                await bus.put(note(n))
+            await until(lambda: bool(gate.portions))
+            await in_hand(bus, 40)
+            gate.open.set()
+            assert await persisted(settings, "note-39") == [f"note-{n}" for n in range(40)]
+            await in_hand(bus, 0)
+        assert [seq for portion in gate.portions for seq in portion] == list(range(1, 41))
+        assert len(gate.portions[1]) > 1
+
+    async def test_no_transaction_is_larger_than_its_limit(self, bus: Bus, settings: MemorySettings) -> None:
+        gate = Gate()
+        async with running(bus, msgspec.structs.replace(settings, batch_len_max=7), gate):
+            await bus.publish_batch([note(n) for n in range(100)])
+            await persisted(settings, "note-99")
+        assert max(len(portion) for portion in gate.portions) <= 7
+
+    async def test_poison_in_joined_batches_is_buried_alone(self, bus: Bus, settings: MemorySettings) -> None:
+        too_long = Outgoing(row=subjects.EPISODE, body=Action(action_type="note"), tokens={"agent": "nexus"}, msg_id="x" * 300)
+        gate = Gate()
+        gate.open.clear()
+        async with running(bus, settings, gate):
+            await bus.put(note(0))
+            await until(lambda: bool(gate.portions))
+            for n in range(1, 10):
+                await bus.put(note(n))
+                if n == 4:
+                    await bus.put(too_long)
+                    await bus.js.publish(bus.wire(subjects.EPISODE.subject(agent="nexus")), b'{"action_type": 5}')
+            await in_hand(bus, 12)
+            gate.open.set()
+            assert await persisted(settings, "note-9") == [f"note-{n}" for n in range(10)]
+            await in_hand(bus, 0)
+            letters = await dead_letters(bus, 2)
+        assert sorted(letter.stream_seq for letter in letters) == [6, 7]
+
+
+class TestOnce:
+    async def test_a_log_that_is_worked_off_three_times_changes_no_row(self, bus: Bus, settings: MemorySettings) -> None:
+        await bus.publish_batch([note(n) for n in range(50)])
+        states = []
+        for _ in range(3):
+            async with running(bus, settings):
+                await persisted(settings, "note-49")
+                await in_hand(bus, 0)
+            states.append(await everything(settings.postgres_dsn))
+            await bus.js.delete_consumer(bus.stream(subjects.MESH), CONSUMER)
+        assert len(states[0]) == 50
+        assert states[0] == states[1] == states[2]
+
+    @pytest.mark.parametrize("commits", [1, 2, 5])
+    async def test_one_that_is_killed_between_commit_and_settling_loses_and_doubles_nothing(
+        self, bus: Bus, settings: MemorySettings, commits: int
+    ) -> None:
+        small = msgspec.structs.replace(settings, batch_len_max=20)
+        await bus.publish_batch([note(n) for n in range(200)])
+        left = commits
+
+        def kill() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                task.cancel()
+
+        async with made(bus, small, announce=kill) as persister:
+            task = asyncio.create_task(persister.run())
+            await asyncio.wait({task}, timeout=PATIENCE_S)
+            assert task.cancelled()
+        assert len(await all_ids(settings.postgres_dsn)) < 200
+        await self._goes_on(bus, small)
+
+    @pytest.mark.parametrize("steps", [1, 10, 30, 60, 100, 200, 400])
+    async def test_one_that_is_cancelled_in_the_middle_ends_and_loses_and_doubles_nothing(
+        self, bus: Bus, settings: MemorySettings, steps: int
+    ) -> None:
+        small = msgspec.structs.replace(settings, batch_len_max=20)
+        await bus.js.publish(bus.wire(subjects.EPISODE.subject(agent="nexus")), b'{"action_type": 5}')
+        await bus.publish_batch([note(n) for n in range(200)])
+        async with made(bus, small) as persister:
+            task = asyncio.create_task(persister.run())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task}, timeout=PATIENCE_S)
+            assert task.cancelled()
+        await self._goes_on(bus, small)
+
+    async def _goes_on(self, bus: Bus, settings: MemorySettings) -> None:
+        async with running(bus, settings):
+            assert await persisted(settings, "note-199") == [f"note-{n}" for n in range(200)]
+            await in_hand(bus, 0)
+
+
+class TestTheEnd:
+    async def test_a_bug_in_one_stage_ends_all(self, bus: Bus, settings: MemorySettings) -> None:
+        await bus.publish_batch([note(n) for n in range(10)])
+        async with made(bus, settings, Broken()) as persister:
+            with pytest.raises(ExceptionGroup) as failed:
+                await asyncio.wait_for(persister.run(), PATIENCE_S)
+        assert failed.group_contains(RuntimeError, match="a bug")
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("persister")]
+        assert await all_ids(settings.postgres_dsn) == []
+        await in_hand(bus, 10)
+
+    async def test_a_closed_connection_ends_all(self, bus: Bus, settings: MemorySettings) -> None:
+        own = await Bus.connect(bus.settings, "closed")
+        async with made(own, settings) as persister:
+            task = asyncio.create_task(persister.run())
+            await bus.put(note(0))
+            await persisted(settings, "note-0")
+            await own.close()
+            await asyncio.wait({task}, timeout=PATIENCE_S)
+        with pytest.raises(ExceptionGroup) as failed:
+            task.result()
+        assert failed.group_contains(Unavailable)
