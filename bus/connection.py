@@ -7,7 +7,7 @@ broker, with the options that keep it alive for ever, and shared by everything t
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -21,7 +21,8 @@ from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
 from bus import entries, subjects, telemetry
-from bus.errors import Conflict, Refused, TimedOut, TooLarge, Unavailable, refusal
+from bus.errors import CerebroError, Conflict, Refused, TimedOut, TooLarge, Unavailable, refusal
+from bus.group import Acknowledged, Group, Wire
 from bus.ids import uuid7
 from bus.settings import BusSettings
 from bus.subjects import Subject
@@ -103,6 +104,7 @@ class Bus:
         self.incarnation = ""
         self._dots = f"{settings.prefix}." if settings.prefix else ""
         self._dashes = f"{settings.prefix}_" if settings.prefix else ""
+        self._group = Group(self._store, self._store_batch, len_max=settings.group_len_max, bytes_max=settings.group_bytes_max)
 
     @classmethod
     async def connect(cls, settings: BusSettings, name: str, wait_s: float | None = None) -> Self:
@@ -135,6 +137,7 @@ class Bus:
 
     async def close(self) -> None:
         """Flush and disconnect; quiet when the server is away already."""
+        await self._group.close()
         try:
             await self.broker.stop()
         except (nats.errors.Error, OSError, TimeoutError) as e:
@@ -204,9 +207,22 @@ class Bus:
 
     async def put(self, out: Outgoing) -> Stored:
         """As `publish`, for a message that is put together already."""
-        subject, data = self.wire(out.row.subject(**out.tokens)), self._encode(out.body)
-        ack = await self._store(subject, data, out.wire_headers(self._dots))
+        wire = self._wire(out)
+        if out.row.stream != subjects.MESH or out.expect_last_seq is not None or len(wire[1]) > self.settings.group_bytes_max:
+            ack = await self._store(wire)
+        else:
+            ack = await self._in_time(self._group.put(out.msg_id, wire))
         return Stored(ack.seq, ack.duplicate, out.msg_id)
+
+    def _wire(self, out: Outgoing) -> Wire:
+        return self.wire(out.row.subject(**out.tokens)), self._encode(out.body), out.wire_headers(self._dots)
+
+    async def _in_time(self, putting: Awaitable[Acknowledged]) -> Acknowledged:
+        try:
+            async with asyncio.timeout(self.settings.publish_timeout_s):
+                return await putting
+        except TimeoutError as e:
+            raise Unavailable(f"the log did not acknowledge within {self.settings.publish_timeout_s:g} s") from e
 
     async def publish_batch(self, batch: Sequence[Outgoing]) -> list[Stored]:
         """Put up to 1,000 messages on the log as one atomic batch: all of them, side by side, or none.
@@ -218,47 +234,43 @@ class Bus:
             return [await self.put(batch[0])]
         if not 0 < len(batch) <= BATCH_LEN_MAX:
             raise ValueError(f"a batch has 1 to {BATCH_LEN_MAX} messages, not {len(batch)}")
-        wires = [(self.wire(o.row.subject(**o.tokens)), self._encode(o.body), o.wire_headers(self._dots)) for o in batch]
         try:
-            last = await self._store_batch(wires)
-        except _DuplicateInBatchError:
+            first = await self._store_batch([self._wire(o) for o in batch])
+        except (_DuplicateInBatch, TimedOut):  # it may have happened: singly, under the same ids, nothing is doubled
             return [await self.put(o) for o in batch]
-        first = last.seq - len(batch) + 1
         return [Stored(first + i, duplicate=False, event_id=o.msg_id) for i, o in enumerate(batch)]
 
-    async def _store_batch(self, wires: list[tuple[str, bytes, dict[str, str]]]) -> PubAck:
+    async def _store_batch(self, wires: Sequence[Wire]) -> int:
+        """Where the first of these stands; the others follow it. Raises for the whole of it."""
         ident = uuid7()
         for i, (subject, data, headers) in enumerate(wires[:-1], 1):
             await self._send(subject, data, {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(i)})
         subject, data, headers = wires[-1]
         closing = {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(len(wires)), "Nats-Batch-Commit": "1"}
-        try:
-            return await self._try(subject, data, closing, self.settings.publish_timeout_s)
-        except TimedOut as e:
-            # It may have happened: published singly under the same ids, nothing is doubled.
-            raise _DuplicateInBatchError from e
+        last = await self._try((subject, data, closing), min(PUBLISH_TRY_S, self.settings.publish_timeout_s))
+        return last.seq - len(wires) + 1
 
-    async def _store(self, subject: str, data: bytes, headers: dict[str, str]) -> PubAck:
+    async def _store(self, wire: Wire) -> Acknowledged:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.settings.publish_timeout_s
         while True:
             try:
-                return await self._try(subject, data, headers, min(PUBLISH_TRY_S, max(0.1, deadline - loop.time())))
+                return await self._try(wire, min(PUBLISH_TRY_S, max(0.1, deadline - loop.time())))
             except (Unavailable, TimedOut) as e:
                 if loop.time() + RETRY_PAUSE_S >= deadline or not self.connected:
                     raise Unavailable(f"the log did not acknowledge in time: {e}") from e
                 await asyncio.sleep(RETRY_PAUSE_S)
 
-    async def _try(self, subject: str, data: bytes, headers: dict[str, str], timeout_s: float) -> PubAck:
-        reply = await self._request(subject, data, headers, timeout_s)
+    async def _try(self, wire: Wire, timeout_s: float) -> Acknowledged:
+        reply = await self._request(*wire, timeout_s)
         ack = msgspec.json.decode(reply.data, type=PubAck)
         if ack.error is None:
-            return ack
+            return Acknowledged(ack.seq, ack.duplicate)
         code, text = ack.error.get("err_code", 0), str(ack.error.get("description"))
         if code in CONFLICT_CODES:
             raise Conflict(text)
         if code == DUPLICATE_IN_BATCH:
-            raise _DuplicateInBatchError
+            raise _DuplicateInBatch(text)
         if "maximum" in text and "size" in text:
             raise TooLarge(text)
         raise Unavailable(f"the log refused: {text} ({code})")
@@ -334,8 +346,8 @@ class Bus:
         return body if isinstance(body, bytes) else msgspec.json.encode(body)
 
 
-class _DuplicateInBatchError(Exception):
-    """One message of an atomic batch is known already, or the batch's fate is."""
+class _DuplicateInBatch(CerebroError):
+    """One message of an atomic batch is known already: the server took none of them."""
 
 
 def _refused(code: str, reply: Msg) -> Refused:

@@ -15,6 +15,10 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Put before every subject, stream and bucket, so that several meshes share a server. Empty: none."""
     publish_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
     """Longest wait for a publish acknowledgement, retries included."""
+    group_len_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    """Most messages published at the same time that share one write to disk; 1: each its own."""
+    group_bytes_max: Annotated[int, Meta(ge=1_024)] = 4 * 1024 * 1024
+    """Most bytes of bodies that share one write; a larger one goes alone. 4 MiB."""
     log_age_s_max: Annotated[float, Meta(ge=60)] = 30 * 86_400.0
     """How long an entry stays in the log. Lessons are kept for good in their own stream."""
     log_bytes_max: Annotated[int, Meta(ge=1_048_576)] = 2 * 1024**3

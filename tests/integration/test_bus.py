@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bus import streams, subjects
 from bus.cancelling import end
-from bus.connection import Bus, Outgoing
+from bus.connection import Bus, Outgoing, Stored
 from bus.delivery import Ack, Retry, Terminal, settle
 from bus.errors import Conflict, Refused, TooLarge, Unavailable, not_found
 from bus.health import check
@@ -73,6 +73,18 @@ class TestPublish:
         with pytest.raises(Conflict):
             await bus.publish_batch([lesson("new"), lesson("late", expect_last_seq=0)])
         assert len(await entries(bus, LEARNING)) == 1
+
+    async def test_many_at_once_share_writes_and_each_hears_of_its_own(self, bus: Bus) -> None:
+        await bus.put(lesson("known", msg_id="known"))
+        huge = Outgoing(row=subjects.LESSON, body=Lesson(topic="huge", content="x" * 1_100_000), tokens={"agent": "ops"})
+        putting = [bus.put(lesson(f"t{i}", msg_id=f"id-{i}")) for i in range(300)]
+        fates = await asyncio.gather(*putting, bus.put(lesson("known", msg_id="known")), bus.put(huge), return_exceptions=True)
+        *many, known, too_large = fates
+        assert isinstance(too_large, TooLarge)
+        assert isinstance(known, Stored)
+        assert (known.seq, known.duplicate) == (1, True)
+        there = {e.seq: e.body.topic for e in await entries(bus, LEARNING) if isinstance(e, Entry)}
+        assert [there[s.seq] for s in many if isinstance(s, Stored)] == [f"t{i}" for i in range(300)]
 
     async def test_a_batch_that_is_sent_again_doubles_nothing(self, bus: Bus) -> None:
         batch = [lesson(f"t{i}", msg_id=f"id-{i}") for i in range(5)]

@@ -177,14 +177,14 @@ BUGS: tuple[Planted, ...] = (
         "all",
         Bus._store,
         "except (Unavailable, TimedOut) as e:",
-        "except (Unavailable, TimedOut) as e:\n            return PubAck(seq=10**6)",
+        "except (Unavailable, TimedOut) as e:\n            return Acknowledged(10**6, duplicate=False)",
     ),
     Planted(
         "a publish is tried again under a new id",
         "learning",
         Bus._store,
         "if loop.time() + RETRY_PAUSE_S",
-        "headers[entries.MSG_ID] += 'again'\n            if loop.time() + RETRY_PAUSE_S",
+        "wire[2][entries.MSG_ID] += 'again'\n            if loop.time() + RETRY_PAUSE_S",
     ),
     Planted("it is acknowledged before it is on disk", "all", VirtualServer.power_cut, "not self.synced", "True"),
 )
