@@ -5,8 +5,7 @@ while its messages vanish and it does not know; `dead` is for good. While its pr
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,8 +115,10 @@ class VirtualClient:
     def new_inbox(self) -> str:
         return f"inbox-{len(self._inboxes)}"
 
-    async def subscribe(self, subject: str, pending_msgs_limit: int = 0) -> "VirtualSubscription":
-        self._inboxes[subject] = VirtualSubscription(self._loop, subject)
+    async def subscribe(
+        self, subject: str, cb: Callable[[Any], Coroutine[Any, Any, None]], pending_msgs_limit: int = 0
+    ) -> "VirtualSubscription":
+        self._inboxes[subject] = VirtualSubscription(self._loop, subject, cb)
         return self._inboxes[subject]
 
     def _serve(self, consumer: str, inbox: str) -> None:
@@ -146,35 +147,24 @@ class WatchedBus(Bus):
 
 
 class VirtualSubscription:
-    """Messages that came, and those to come."""
+    """Hands each message to its callback, in the order in which they come."""
 
-    def __init__(self, loop: VirtualLoop, subject: str) -> None:
+    def __init__(self, loop: VirtualLoop, subject: str, callback: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
         self._loop = loop
-        self._came: deque[Any] = deque()
-        self._waits: asyncio.Future[None] | None = None
+        self._callback = callback
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._ended = False
         self.subject = subject
 
-    @property
-    def pending_msgs(self) -> int:
-        return len(self._came)
-
     def put(self, msg: Any) -> None:
-        self._came.append(msg)
-        if self._waits is not None and not self._waits.done():
-            self._waits.set_result(None)
-
-    async def next_msg(self, timeout: float) -> Any:
-        if not self._came:
-            self._waits = self._loop.create_future()
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._waits
-            except TimeoutError as e:
-                raise nats.errors.TimeoutError from e
-        return self._came.popleft()
+        if self._ended:
+            return
+        task = self._loop.create_task(self._callback(msg), name="a message is handed over")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def unsubscribe(self) -> None:
-        self._came.clear()
+        self._ended = True
 
 
 def _too_late(answer: asyncio.Future[Any]) -> None:
