@@ -18,9 +18,10 @@ from memory.settings import MemorySettings
 from schemas.concepts import ConceptRequest
 from schemas.learning import Lesson
 from schemas.memory import Action, WorkingKey, WorkingPut
-from tests.integration.test_memory_actor import actor, bus, bus_settings, settings
+from tests.integration.acting import actor
+from tests.integration.test_memory_actor import settings
 
-__all__ = ["bus", "bus_settings", "settings"]
+__all__ = ["settings"]
 
 WAIT_S = 15.0
 LOOK_S = 0.5

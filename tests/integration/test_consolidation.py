@@ -15,16 +15,15 @@ from bus.connection import Bus, Outgoing, Stored
 from bus.errors import Unavailable
 from bus.log import entries
 from bus.settings import BusSettings
-from bus.streams import declare
 from memory.arrivals import Arrivals
 from memory.consolidation.run import Consolidation
 from memory.consolidation.source import Source
 from memory.consolidation.summary import Extractive
 from memory.database import Database
-from memory.main import run
 from memory.settings import MemorySettings
 from schemas.concepts import ConceptById, ConceptRequest, ConceptView, ConsolidateRequest, ConsolidationReport
 from schemas.memory import Action, Await, SearchRequest
+from tests.integration.acting import actor
 from tests.integration.rest import eventually
 
 DEPLOYS = (
@@ -38,39 +37,10 @@ ODD = "A penguin visited the office kitchen."
 
 
 @pytest.fixture
-def bus_settings(nats_url: str, prefix: str) -> BusSettings:
-    return BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
-
-
-@pytest.fixture
 def settings(fresh_database: str, redis_url: str) -> MemorySettings:
     return MemorySettings(
         postgres_dsn=fresh_database, redis_url=redis_url, embedding="none", pool_size_min=1, pool_size_max=6, recalls_every_s=0.1
     )
-
-
-@pytest_asyncio.fixture
-async def bus(bus_settings: BusSettings) -> AsyncIterator[Bus]:
-    await declare(bus_settings)
-    connected = await Bus.connect(bus_settings, "test")
-    yield connected
-    await connected.close()
-
-
-@asynccontextmanager
-async def actor(bus_settings: BusSettings, settings: MemorySettings) -> AsyncIterator[None]:
-    ready, stop = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(run(bus_settings, settings, ready.set, stop))
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    try:
-        if running.done():
-            running.result()
-        yield
-    finally:
-        stop.set()
-        await running
 
 
 @pytest_asyncio.fixture

@@ -2,11 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from bus import streams, subjects
 from bus.connection import Bus, Outgoing
@@ -18,19 +16,6 @@ from cerebro.embedded.nats import NatsServer
 from schemas.learning import Lesson
 from schemas.memory import Action
 from tests.integration.traces import in_files
-
-
-@pytest.fixture
-def bus_settings(nats_url: str, prefix: str) -> BusSettings:
-    return BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
-
-
-@pytest_asyncio.fixture
-async def bus(bus_settings: BusSettings) -> AsyncIterator[Bus]:
-    await streams.declare(bus_settings)
-    connected = await Bus.connect(bus_settings, "test")
-    yield connected
-    await connected.close()
 
 
 @pytest.fixture

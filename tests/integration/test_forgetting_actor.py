@@ -26,7 +26,7 @@ from schemas.forgetting import FORGOTTEN_CODE, ForgetReceipt, ForgetRequest, For
 from schemas.learning import Lesson
 from schemas.memory import Action, Await, ById, RecentFilter, WorkingFilter, WorkingPut
 from schemas.tasks import AssignedTask, Assignment, Finished, Result, Submission
-from tests.integration.test_memory_actor import actor
+from tests.integration.acting import actor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,15 +1,13 @@
 """The memory actor over real NATS and PostgreSQL: exactly once in effect, whatever dies in between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 
 from bus import subjects
 from bus.connection import Bus, Outgoing
@@ -25,11 +23,7 @@ from schemas.consensus import Deadline, Vote
 from schemas.dead import DeadLetter
 from schemas.learning import Lesson
 from schemas.memory import Action, Await, ById, RecentFilter, SearchRequest, StatsRequest, WorkingFilter, WorkingKey, WorkingPut
-
-
-@pytest.fixture
-def bus_settings(nats_url: str, prefix: str) -> BusSettings:
-    return BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)  # the server reserves it for each test
+from tests.integration.acting import actor
 
 
 @pytest.fixture
@@ -37,31 +31,6 @@ def settings(fresh_database: str, redis_url: str) -> MemorySettings:
     return MemorySettings(
         postgres_dsn=fresh_database, redis_url=redis_url, embedding="none", pool_size_min=1, pool_size_max=6, reconnect_pause_s=0.1
     )
-
-
-@pytest_asyncio.fixture
-async def bus(bus_settings: BusSettings) -> AsyncIterator[Bus]:
-    await declare(bus_settings)
-    connected = await Bus.connect(bus_settings, "test")
-    yield connected
-    await connected.close()
-
-
-@asynccontextmanager
-async def actor(bus_settings: BusSettings, settings: MemorySettings) -> AsyncIterator[asyncio.Event]:
-    """A running actor; the event it yields stops it."""
-    ready, stop = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(run(bus_settings, settings, ready.set, stop))
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    try:
-        if running.done():
-            running.result()
-        yield stop
-    finally:
-        stop.set()
-        await running
 
 
 def note(n: int) -> Outgoing:

@@ -19,9 +19,9 @@ from memory.fold import Fold
 from memory.persister import CONSUMER, Persister
 from memory.settings import MemorySettings
 from schemas.memory import Action
-from tests.integration.test_memory_actor import all_ids, bus, bus_settings, dead_letters, everything, note, settings
+from tests.integration.test_memory_actor import all_ids, dead_letters, everything, note, settings
 
-__all__ = ["bus", "bus_settings", "settings"]
+__all__ = ["settings"]
 
 PATIENCE_S = 20.0
 

@@ -26,7 +26,7 @@ from memory.scratch import LOCK, PREFIX, opened
 from memory.settings import MemorySettings
 from schemas.memory import StatsRequest
 from tests.history import Said, history
-from tests.integration.test_memory_actor import actor
+from tests.integration.acting import actor
 
 ROUNDS = 12
 

@@ -15,7 +15,6 @@ import pytest_asyncio
 from bus import subjects
 from bus.connection import Bus, Outgoing
 from bus.settings import BusSettings
-from bus.streams import declare
 from memory.main import run
 from memory.settings import MemorySettings
 from memory.spaces import SpaceMismatch
@@ -38,23 +37,10 @@ async def new() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-def bus_settings(nats_url: str, prefix: str) -> BusSettings:
-    return BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
-
-
-@pytest.fixture
 def settings(fresh_database: str, redis_url: str) -> MemorySettings:
     return MemorySettings(
         postgres_dsn=fresh_database, redis_url=redis_url, pool_size_min=1, pool_size_max=6, reconnect_pause_s=0.1, embed_every_s=0.2
     )
-
-
-@pytest_asyncio.fixture
-async def bus(bus_settings: BusSettings) -> AsyncIterator[Bus]:
-    await declare(bus_settings)
-    connected = await Bus.connect(bus_settings, "test")
-    yield connected
-    await connected.close()
 
 
 @asynccontextmanager
