@@ -51,7 +51,7 @@ async def listen(bus: Bus, heard: Heard) -> None:
             return
         await heard(tokens["agent"], tokens["instance"], profile)
 
-    subscriber = bus.broker.subscriber(bus.presence_subject("*", "*"), decoder=_whole)
+    subscriber = bus.broker.subscriber(bus.presence_subject("*", "*"), decoder=_whole, no_reply=True)  # the bucket answers
     subscriber(on_put)
     try:
         await subscriber.start()

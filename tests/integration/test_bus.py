@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bus import streams, subjects
+from bus import presence, streams, subjects
 from bus.cancelling import end
 from bus.connection import Bus, Outgoing, Stored
 from bus.delivery import Ack, Retry, Terminal, settle
@@ -287,3 +287,25 @@ async def test_declaring_again_changes_nothing(bus: Bus) -> None:
     bus.incarnation = ""
     assert await bus.log_incarnation() == before
     assert len(await entries(bus, LEARNING)) == 1
+
+
+class TestPresence:
+    async def test_a_put_is_answered_by_the_bucket_alone_however_many_listen(self, bus: Bus) -> None:
+        heard = asyncio.Event()
+
+        async def hear(*_: Any) -> None:
+            heard.set()
+
+        await presence.listen(bus, hear)
+        replies: list[bytes] = []
+
+        async def take(msg: Any) -> None:
+            replies.append(msg.data)
+
+        inbox = bus.nc.new_inbox()
+        await bus.nc.subscribe(inbox, cb=take)
+        await bus.nc.publish(bus.presence_subject("ops", "1"), b'{"role": "r", "skills": []}', reply=inbox)
+        await asyncio.wait_for(heard.wait(), 5)
+        await bus.publish(subjects.LESSON, LESSON, agent="ops")  # whatever was to be answered is, by now
+        await bus.nc.flush()
+        assert [b"stream" in reply for reply in replies] == [True]
