@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from bus.cancelling import end
-from bus.errors import CerebroError, TimedOut, Unavailable
+from bus.errors import TimedOut, Unavailable
 
 Wire = tuple[str, bytes, dict[str, str]]
 """A message as it travels: subject, body, headers."""
@@ -36,12 +36,12 @@ class Waiting(msgspec.Struct):
     wire: Wire
     callers: list[asyncio.Future[Acknowledged]]
 
-    def ended(self, fate: Acknowledged | CerebroError) -> None:
+    def ended(self, fate: Acknowledged | Exception) -> None:
         """Tell every caller that still listens."""
         for i, caller in enumerate(self.callers):
             if caller.done():
                 continue
-            if isinstance(fate, CerebroError):
+            if isinstance(fate, Exception):
                 caller.set_exception(fate)
             else:
                 caller.set_result(Acknowledged(fate.seq, fate.duplicate or i > 0))
@@ -105,7 +105,7 @@ class Group:
         except (Unavailable, TimedOut):  # it may have happened: singly, under the same ids, nothing is doubled
             await asyncio.gather(*(self._write_one(waiting) for waiting in some))
             return
-        except CerebroError:
+        except Exception:  # noqa: BLE001 - halved until it is known whose it is, and told there
             middle = len(some) // 2
             await self._write(some[:middle])
             await self._write(some[middle:])
@@ -115,11 +115,11 @@ class Group:
 
     async def _write_one(self, waiting: Waiting) -> None:
         try:
-            fate: Acknowledged | CerebroError = await self._one(waiting.wire)
-        except CerebroError as e:
+            fate: Acknowledged | Exception = await self._one(waiting.wire)
+        except Exception as e:  # noqa: BLE001 - raised where it was published from
             fate = e
         self._end(waiting, fate)
 
-    def _end(self, waiting: Waiting, fate: Acknowledged | CerebroError) -> None:
+    def _end(self, waiting: Waiting, fate: Acknowledged | Exception) -> None:
         del self._by_id[waiting.ident]
         waiting.ended(fate)

@@ -27,9 +27,7 @@ ACK_WAIT_S = 30.0
 READ_TIMEOUT_S = 5.0
 """Longest time to read what stands in the log now."""
 
-NO_CONSUMER = 10014
 NO_MESSAGE = 10037
-CONSUMER_EXISTS = (10013, 10148)
 
 
 class Delivery(msgspec.Struct, frozen=True):

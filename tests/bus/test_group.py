@@ -15,7 +15,7 @@ class Log:
     def __init__(self) -> None:
         self.taken: list[str] = []
         self.writes: list[int] = []
-        self.refuses: dict[str, CerebroError] = {}
+        self.refuses: dict[str, Exception] = {}
         self.loses_answer_of_batches = False
         self.open = asyncio.Event()
         self.open.set()
@@ -57,7 +57,7 @@ def group(log: Log) -> Group:
 async def put(group: Group, ident: str, size: int = 1) -> Acknowledged | BaseException:
     try:
         return await group.put(ident, (ident, b"x" * size, {}))
-    except CerebroError as e:
+    except (CerebroError, ValueError) as e:
         return e
 
 
@@ -117,6 +117,14 @@ class TestFates:
     async def test_without_a_server_each_is_told_so(self, group: Group, log: Log) -> None:
         log.refuses = dict.fromkeys("ab", Unavailable("away"))
         assert [str(fate) for fate in await put_together(group, log, "a", "b")] == ["away", "away"]
+
+    async def test_a_fault_of_ours_is_raised_where_it_was_published_and_holds_nobody_up(self, group: Group, log: Log) -> None:
+        log.refuses = {"b": ValueError("no answer of a log")}
+        first, second, third = await put_together(group, log, "a", "b", "c")
+        assert isinstance(second, ValueError)
+        assert [isinstance(fate, Acknowledged) for fate in (first, third)] == [True, True]
+        log.refuses = {}
+        assert isinstance(await put(group, "b"), Acknowledged)
 
     async def test_who_gives_up_takes_nobody_along(self, group: Group, log: Log) -> None:
         log.open.clear()
