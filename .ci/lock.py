@@ -18,16 +18,16 @@ PROJECT = pathlib.Path("pyproject.toml")
 LOCK = pathlib.Path("requirements.lock")
 HEADER = "# Made by `make lock` from pyproject.toml, whose requirements have the digest {digest}.\n"
 COMPILE = (
-    "uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --quiet"
+    "uv pip compile pyproject.toml --extra llm --group dev --universal --python-version 3.11 --generate-hashes --quiet"
     " --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-build-options"
 )
 
 
 def digest() -> str:
-    """SHA-256 of the requirements, the dev group, the build requirements and uv's settings, as canonical JSON."""
+    """SHA-256 of the requirements, the extras, the dev group, the build requirements and uv's settings, as canonical JSON."""
     read = tomllib.loads(PROJECT.read_text())
     project = read["project"]
-    parts = [project["requires-python"], project["dependencies"], read["dependency-groups"], read["build-system"], read["tool"]["uv"]]
+    parts = [project["requires-python"], project["dependencies"], project["optional-dependencies"], read["dependency-groups"], read["build-system"], read["tool"]["uv"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
