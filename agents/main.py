@@ -54,8 +54,10 @@ class Agent:
             await self.actor.answer(service)
             await service.start()
             await self.worker.start(group)
+            admitted = group.create_task(self.bus.while_admitted(), name="admitted")
             ready()
             await stop.wait()
+            admitted.cancel()
             beats.cancel()
             await self._leave(service)
             raise _StoppedError

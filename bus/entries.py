@@ -18,6 +18,9 @@ EVENT_ID = "Cerebro-Event-Id"
 SOURCE = "Nats-Stream-Source"
 """Where a sourced copy came from: `<stream> <seq> …`, written by the server."""
 
+SERVERS_WORDS = (b'{"stream":"', b'{"type":"io.nats.')
+"""How the server's acknowledgements and its answers of JetStream begin. It sends them wherever a request asks, whoever asked."""
+
 BAD_BODY = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Everything that decoding hostile JSON can raise."""
 
@@ -33,15 +36,22 @@ def decode(body: Any, data: bytes) -> Any:
     return decoder(body).decode(data or b"{}")
 
 
-def read(subject: str, headers: Mapping[str, str] | None, data: bytes, seq: int, time: datetime, incarnation: str) -> Entry | Malformed:
-    """The entry that stands at `seq`, or why it is none. Never raises for what a publisher wrote."""
+def read(
+    subject: str, headers: Mapping[str, str] | None, data: bytes, seq: int, time: datetime, incarnation: str, *, copied: bool = False
+) -> Entry | Malformed:
+    """The entry that stands at `seq`, or why it is none. Never raises for what a publisher wrote.
+
+    `copied`: it was read from a stream that the server copies from the log, and has its place there in a header of the server's.
+    """
     headers = headers or {}
-    if source := headers.get(SOURCE):
-        seq = int(source.split()[1])
+    if copied:
+        seq = int(headers[SOURCE].split()[1])
     ident = headers.get(EVENT_ID) or headers.get(MSG_ID) or event_id(incarnation, seq)
     found = subjects.find(subject)
     if found is None:
         reason = "no such subject in the table"
+    elif data.startswith(SERVERS_WORDS):
+        reason = "an answer of the server, which a publisher led here by its reply subject: it speaks for nobody"
     else:
         row, tokens = found
         try:

@@ -12,6 +12,9 @@ from bus.connection import Bus
 from bus.errors import Unavailable
 from schemas.members import Profile
 
+OPERATION = "KV-Operation"
+"""The header by which a key is deleted."""
+
 Heard = Callable[[str, str, Profile | None], Awaitable[None]]
 """Called with agent, instance, and its profile, or None where it says goodbye."""
 
@@ -23,7 +26,7 @@ async def beat(bus: Bus, agent: str, instance: str, profile: Profile) -> None:
 
 async def goodbye(bus: Bus, agent: str, instance: str) -> None:
     """Say that this instance leaves. Raises `Unavailable`."""
-    await _put(bus, agent, instance, b"", {"KV-Operation": "DEL"})
+    await _put(bus, agent, instance, b"", {OPERATION: "DEL"})
     await bus.nc.flush()
 
 
@@ -46,7 +49,7 @@ async def listen(bus: Bus, heard: Heard) -> None:
             return
         tokens = found[1]
         try:
-            profile = entries.decode(subjects.PRESENCE.body, msg.data) if msg.data else None
+            profile = None if _is_goodbye(msg) else entries.decode(subjects.PRESENCE.body, msg.data)
         except entries.BAD_BODY:
             return
         await heard(tokens["agent"], tokens["instance"], profile)
@@ -58,6 +61,11 @@ async def listen(bus: Bus, heard: Heard) -> None:
         await bus.nc.flush()
     except (nats.errors.Error, OSError) as e:
         raise Unavailable(f"NATS: {e}") from e
+
+
+def _is_goodbye(msg: Msg) -> bool:
+    """An empty message alone is none: the server's own signs of life are empty, and a request may lead them anywhere."""
+    return not msg.data and (msg.headers or {}).get(OPERATION) in ("DEL", "PURGE")
 
 
 async def _whole(msg: NatsMessage) -> Msg:

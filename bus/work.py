@@ -49,7 +49,7 @@ class Work:
         self._freed = asyncio.Event()
         self._consumer = Durable(
             bus,
-            name=f"work-{agent}",
+            name=bus.settings.work_consumer(agent),
             filters=[row.subject(agent=agent)],
             batch_max=1,
             in_flight_max=IN_FLIGHT_MAX,

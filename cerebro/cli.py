@@ -68,6 +68,16 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    agent_ = commands.add_parser("agent", help="who may join the mesh: keys of external agents, and new keys for anybody")
+    agent_.add_argument("action", choices=("add", "rotate", "revoke", "list"))
+    agent_.add_argument("name", nargs="?", metavar="NAME", help="whose key, for all but list")
+    agent_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the mesh (.cerebro)")
+    agent_.set_defaults(command=agent)
+
+    keys_ = commands.add_parser("keys", help="make the keys, and who may do what, for a NATS server that is not cerebro up's")
+    keys_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="where they are made (.cerebro)")
+    keys_.set_defaults(command=keys)
+
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
@@ -87,7 +97,9 @@ def up(parsed: argparse.Namespace) -> int:
         settings = read(os.environ)  # a mistake in the settings is said here, once, and not by five actors
         agents = sorted(load(settings.agents.profiles_dir))
         http, nats = Address.parse(parsed.http), Address.parse(parsed.nats)
-        options = Options(data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents)
+        options = Options(
+            data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents, bus=settings.bus, tls=settings.nats
+        )
         asyncio.run(until_signal(Launcher(options).run))
     except (AlreadyRunning, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
         print(f"cerebro: {failure}", file=sys.stderr)
@@ -163,6 +175,27 @@ def reembed(parsed: argparse.Namespace) -> int:
     from cerebro.reembed import main as handle
 
     return handle(parsed)
+
+
+def agent(parsed: argparse.Namespace) -> int:
+    """Admit an external agent, give somebody another key, or shut somebody out."""
+    from cerebro.admission import main as handle
+    from cerebro.settings import read
+
+    if parsed.name is None and parsed.action != "list":
+        print(f"cerebro: agent {parsed.action} needs a NAME", file=sys.stderr)
+        return 2
+    return handle(parsed, read(os.environ))
+
+
+def keys(parsed: argparse.Namespace) -> int:
+    """Make the keys of a mesh whose servers run elsewhere."""
+    from agents.profiles import load
+    from cerebro.admission import make
+    from cerebro.settings import read
+
+    settings = read(os.environ)
+    return make(parsed.data, sorted(load(settings.agents.profiles_dir)), settings.bus)
 
 
 def docs(_: argparse.Namespace) -> int:

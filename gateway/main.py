@@ -44,7 +44,7 @@ async def run(bus: BusSettings, settings: GatewaySettings, ready: Callable[[], N
 
 
 async def _connect(settings: BusSettings, gate: Gate) -> None:
-    """Reach NATS for the first time, however long that takes, and listen to what the log accepts."""
+    """Reach NATS for the first time, however long that takes, and listen to what the log accepts, as long as NATS admits us."""
     while True:
         try:
             bus = await Bus.connect(settings, "gateway")
@@ -54,7 +54,7 @@ async def _connect(settings: BusSettings, gate: Gate) -> None:
         else:
             gate.connect(bus)
             await count_messages(bus, gate.metrics)
-            return
+            await bus.while_admitted()
 
 
 async def _stop(stop: asyncio.Event, gate: Gate, http: uvicorn.Server) -> None:

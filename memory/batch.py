@@ -5,7 +5,6 @@ from typing import Final, Self
 
 import msgspec
 
-from bus import subjects
 from bus.delivery import Outcome, Terminal
 from bus.log import Delivery
 from memory.episode_row import EpisodeRow, episode_row
@@ -55,11 +54,11 @@ def rows_of(entries: Sequence[Entry | Malformed]) -> tuple[list[EpisodeRow], Set
     for _, entry in sorted(by_place.items()):
         if isinstance(entry, Malformed):
             settled[entry.seq] = Terminal(entry.reason)
-        elif entry.name != subjects.TIMER.name:
-            try:
-                rows.append(episode_row(entry))
-            except UNWRITABLE as e:
-                settled[entry.seq] = Terminal(f"its body cannot be written again: {type(e).__name__}: {e}")
+            continue
+        try:
+            rows.append(episode_row(entry))
+        except UNWRITABLE as e:
+            settled[entry.seq] = Terminal(f"its body cannot be written again: {type(e).__name__}: {e}")
     return rows, settled
 
 

@@ -5,7 +5,6 @@ whatever dies in between is delivered again, and the event id keeps it from beco
 the next is read, and the one before is settled: PostgreSQL is the slowest, and should not wait for the others.
 
     well-formed          a row, then Ack
-    `….timer`            Ack: a schedule, not an event
     malformed            Terminal: this is the only consumer that buries it
     refused by value     its batch is halved until it stands alone, then Terminal; the others are in
     id known, other content  Terminal: the first stays

@@ -128,7 +128,7 @@ async def answered_as_shown(hand: Hand, words: list[str], shown: Any) -> Any:
 
 
 async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[str, Any]) -> None:
-    nc = await nats.connect(mesh["nats"])
+    nc = await nats.connect(**mesh["credentials"])
     hand = Hand(nc)
     walked = list(steps())
     leaving = next(i for i, (words, _) in enumerate(walked) if words[:2] == ["kv", "del"])

@@ -22,6 +22,7 @@ from tests.simulation.server import BATCH, INCARNATION, Message, VirtualServer
 MAX_PAYLOAD = 1_048_576
 NEXT, INFO, CREATE = "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO.", "$JS.API.CONSUMER.CREATE."
 SETTINGS = BusSettings()
+STORED = tuple(s[:-1] for s in (subjects.PROTOCOLS, *subjects.DEAD_SUBJECTS, *subjects.TIMER_SUBJECTS))
 Reply = SimpleNamespace
 
 
@@ -76,7 +77,7 @@ class VirtualClient:
         """With an answer: a publish to the log, or a call of the JetStream API."""
         if not self.is_connected:
             raise nats.errors.ConnectionClosedError
-        if subjects.find(subject) is not None and not subject.startswith((subjects.PROTOCOLS[:-1], subjects.DEAD_SUBJECTS[0][:-1])):
+        if subjects.find(subject) is not None and not subject.startswith(STORED):
             raise nats.errors.NoRespondersError
         answer = self._loop.create_future()
         fate = self._network.fate()
@@ -175,5 +176,7 @@ def _too_late(answer: asyncio.Future[Any]) -> None:
 def handed(message: Message, consumer_seq: int, delivered: int, pending: int) -> Any:
     """A message as a consumer hands it over."""
     sequence = SimpleNamespace(consumer=consumer_seq, stream=message.seq)
-    metadata = SimpleNamespace(sequence=sequence, num_delivered=delivered, num_pending=pending, timestamp=message.time)
+    metadata = SimpleNamespace(
+        sequence=sequence, stream=message.stream, num_delivered=delivered, num_pending=pending, timestamp=message.time
+    )
     return SimpleNamespace(subject=message.subject, headers=message.headers, data=message.data, reply="ack", metadata=metadata)

@@ -1,0 +1,89 @@
+"""What the server refuses, told at once to whom it concerns.
+
+NATS says "you may not" on the connection, not in answer to a request: without this a forbidden request would only time out. And a
+client whose key was revoked would try for ever to come back.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import nats.errors
+
+from bus.cancelling import end
+from bus.errors import Forbidden, NotAdmitted
+
+log = logging.getLogger("cerebro.bus")
+
+T = TypeVar("T")
+VIOLATION = re.compile(r'permissions violation for (\w+) to "([^"]*)"')
+"""As nats-py hands on the server's sentence: in lower case."""
+NOT_ADMITTED = ("authorization violation", "authentication revoked", "authentication expired", "credentials")
+
+
+class Refusals:
+    """Hears the errors of one connection (`heard` is the client's callback)."""
+
+    def __init__(self) -> None:
+        self._asking: dict[str, set[asyncio.Task[Any]]] = {}
+        self._forbidden: dict[asyncio.Task[Any], str] = {}
+        self._reason = ""
+        self._not_admitted = asyncio.Event()
+
+    async def heard(self, error: Exception) -> None:
+        """An error of the client: whose it is hears of it, and the log does."""
+        text = str(error) or type(error).__name__
+        found = VIOLATION.search(text.lower())
+        if any(words in text.lower() for words in NOT_ADMITTED):
+            self._reason = text
+            self._not_admitted.set()
+            return
+        log.warning("NATS: %s", text)
+        if found:
+            for task in self._asking.get(found[2], ()):
+                self._forbidden[task] = found[2]
+                task.cancel()
+
+    @contextmanager
+    def asking(self, subjects: Iterable[str]) -> Iterator[None]:
+        """While the current task waits for what it published on these. Raises `Forbidden` when the server refuses one of them."""
+        task = asyncio.current_task()
+        assert task is not None, "a request is made by a task"
+        keys = {subject.lower(): subject for subject in subjects}
+        for key in keys:
+            self._asking.setdefault(key, set()).add(task)
+        try:
+            yield
+        except (asyncio.CancelledError, nats.errors.Error, TimeoutError):
+            if (said := self._forbidden.get(task)) is None or task.uncancel() > 0:
+                raise
+            raise Forbidden(f"this identity may not publish on {keys.get(said, said)}") from None
+        finally:
+            self._forbidden.pop(task, None)
+            for key in keys:
+                if tasks := self._asking.get(key):
+                    tasks.discard(task)
+                    if not tasks:
+                        del self._asking[key]
+
+    async def unless_refused(self, connecting: Coroutine[Any, Any, T]) -> T:
+        """What `connecting` gives, unless the server does not admit us meanwhile: then `NotAdmitted`."""
+        trying = asyncio.create_task(connecting, name="connect to NATS")
+        refused = asyncio.create_task(self.refused(), name="hear that we are not admitted")
+        try:
+            await asyncio.wait({trying, refused}, return_when=asyncio.FIRST_COMPLETED)
+            if refused.done():
+                await end(trying)
+                refused.result()
+            return await trying
+        finally:
+            await end(trying, refused)
+            await asyncio.gather(trying, refused, return_exceptions=True)  # what the loser raised is not news
+
+    async def refused(self) -> None:
+        """Wait until the server does not admit us (any more), and raise `NotAdmitted`."""
+        await self._not_admitted.wait()
+        raise NotAdmitted(f"the NATS server does not admit this identity: {self._reason.removeprefix('nats: ')}")
