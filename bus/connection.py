@@ -18,7 +18,7 @@ import nats.errors
 import nkeys
 from faststream.nats import NatsBroker
 from faststream.nats.security import NatsNKey, NatsSecurity
-from nats.aio.client import Client
+from nats.aio.client import Client, ErrorCallback
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -94,6 +94,13 @@ class PubAck(msgspec.Struct, frozen=True):
     error: dict[str, Any] | None = None
 
 
+class Broker(NatsBroker):
+    """FastStream's, but that an error is told and not raised: raised it would end nats-py's reconnecting for good, unseen."""
+
+    def _log_connection_broken(self, error_cb: ErrorCallback | None = None) -> ErrorCallback:
+        return error_cb or super()._log_connection_broken()
+
+
 class Bus:
     """The shared connection. `incarnation` of the log names it across restarts of the server.
 
@@ -127,7 +134,7 @@ class Bus:
         otherwise; then `Unavailable` is raised. Raises `NotAdmitted` where the server does not know the identity.
         """
         refusals = Refusals()
-        broker = NatsBroker(
+        broker = Broker(
             settings.nats_url.split(","),
             name=f"cerebro-{name}",
             logger=None,
@@ -163,6 +170,7 @@ class Bus:
             await self.broker.stop()
         except (nats.errors.Error, OSError, TimeoutError) as e:
             log.info("closing without a server: %s", e)
+            await self.nc.close()  # or it would go on trying to reconnect
 
     @property
     def connected(self) -> bool:
@@ -233,7 +241,21 @@ class Bus:
             ack = await self._store(wire)
         else:
             ack = await self._in_time(self._group.put(out.msg_id, wire))
+        if ack.duplicate and not out.row.gateway and await self._anothers(ack.seq, out, wire[0]):
+            return await self.put(msgspec.structs.replace(out, msg_id=uuid7()))
         return Stored(ack.seq, ack.duplicate, out.msg_id)
+
+    async def _anothers(self, seq: int, out: Outgoing, subject: str) -> bool:
+        """Whether what stands at `seq` under our id is not ours. The server compares ids only, over all subjects, and ours can often be
+        derived; so somebody could use one first, and what we say would never be said.
+        """
+        if out.row.stream != subjects.MESH:
+            return False
+        answer = await self.api(f"STREAM.MSG.GET.{self.stream(subjects.MESH)}", {"seq": seq})
+        found = answer.get("message", {}).get("subject", subject)  # nothing there: erased since
+        if found != subject:
+            log.warning("the id %s of %s was used on %s before: published under another", out.msg_id, subject, found)
+        return bool(found != subject)
 
     def _wire(self, out: Outgoing) -> Wire:
         return self.wire(out.row.subject(**out.tokens)), self._encode(out.body), out.wire_headers(self._dots)

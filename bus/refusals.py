@@ -7,21 +7,23 @@ client whose key was revoked would try for ever to come back.
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import nats.errors
 
 from bus.cancelling import end
-from bus.errors import Forbidden, NotAdmitted
+from bus.errors import CerebroError, Forbidden, NotAdmitted
 
 log = logging.getLogger("cerebro.bus")
 
 T = TypeVar("T")
+CLOSE_S = 0.2
+"""How long a refused client has to close its socket before it is stopped from trying again."""
 VIOLATION = re.compile(r'permissions violation for (\w+) to "([^"]*)"')
 """As nats-py hands on the server's sentence: in lower case."""
-NOT_ADMITTED = ("authorization violation", "authentication revoked", "authentication expired", "credentials")
+NOT_ADMITTED = ("authorization violation", "authentication revoked", "authentication expired")
 
 
 class Refusals:
@@ -43,7 +45,7 @@ class Refusals:
             return
         log.warning("NATS: %s", text)
         if found:
-            for task in self._asking.get(found[2], ()):
+            for task in self._asking.get(found[2], set()) - self._forbidden.keys():
                 self._forbidden[task] = found[2]
                 task.cancel()
 
@@ -57,10 +59,14 @@ class Refusals:
             self._asking.setdefault(key, set()).add(task)
         try:
             yield
-        except (asyncio.CancelledError, nats.errors.Error, TimeoutError):
-            if (said := self._forbidden.get(task)) is None or task.uncancel() > 0:
+        except (asyncio.CancelledError, CerebroError, nats.errors.Error, TimeoutError):
+            if task not in self._forbidden or task.uncancel() > 0:
                 raise
-            raise Forbidden(f"this identity may not publish on {keys.get(said, said)}") from None
+            raise self._error(task, keys) from None
+        else:
+            if task in self._forbidden:  # the cancellation was lost (see `bus.cancelling`)
+                task.uncancel()
+                raise self._error(task, keys)
         finally:
             self._forbidden.pop(task, None)
             for key in keys:
@@ -69,6 +75,10 @@ class Refusals:
                     if not tasks:
                         del self._asking[key]
 
+    def _error(self, task: asyncio.Task[Any], keys: Mapping[str, str]) -> Forbidden:
+        said = self._forbidden[task]
+        return Forbidden(f"this identity may not publish on {keys.get(said, said)}")
+
     async def unless_refused(self, connecting: Coroutine[Any, Any, T]) -> T:
         """What `connecting` gives, unless the server does not admit us meanwhile: then `NotAdmitted`."""
         trying = asyncio.create_task(connecting, name="connect to NATS")
@@ -76,7 +86,7 @@ class Refusals:
         try:
             await asyncio.wait({trying, refused}, return_when=asyncio.FIRST_COMPLETED)
             if refused.done():
-                await end(trying)
+                await asyncio.wait({trying}, timeout=CLOSE_S)
                 refused.result()
             return await trying
         finally:

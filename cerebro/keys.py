@@ -1,7 +1,7 @@
 """The keys of a data folder: who is who on the bus, and what the NATS server is told of it.
 
     DIR/keys/NAME.nk          seed of an identity's nkey, readable by its owner only; the file is the registry, there is no other
-    DIR/keys/mesh.json        prefix and built-in agents of the mesh that the keys are for
+    DIR/keys/builtin.json        prefix and built-in agents of the mesh that the keys are for
     DIR/nats/users.conf       every public key with its permissions (`bus.permissions`), for the server's configuration to include
     DIR/nats/context/*.json   contexts of the `nats` command, found with XDG_CONFIG_HOME=DIR; `operator` is the one that is chosen
 
@@ -132,7 +132,7 @@ class Keys:
 
     @property
     def _mesh_file(self) -> Path:
-        return self._folder / "mesh.json"
+        return self._folder / "builtin.json"
 
     @property
     def _mesh(self) -> Mesh:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,9 +34,14 @@ class TestEntry:
         headers = {"Nats-Msg-Id": "new", "Cerebro-Event-Id": "old"}
         assert read(b"{}", headers=headers).event_id == "old"
 
-    def test_a_sourced_copy_has_its_place_in_the_log(self) -> None:
-        entry = read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": "MESH 42 mesh.learning.* >"})
+    def test_a_copy_of_the_servers_has_its_place_in_the_log(self) -> None:
+        headers = {"Nats-Stream-Source": "MESH 42 mesh.learning.* >"}
+        entry = entries.read("mesh.learning.ops", headers, b'{"topic": "t", "content": "c"}', 7, NOW, "incarnation", copied=True)
         assert entry.seq == 42
+
+    def test_in_the_log_itself_that_header_is_a_publishers_and_says_nothing(self) -> None:
+        entry = read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": "MESH 1 mesh.learning.* >"})
+        assert entry.seq == 7
 
     def test_unknown_fields_are_ignored(self) -> None:
         assert isinstance(read(b'{"topic": "t", "content": "c", "later": 1}'), Entry)
@@ -58,3 +64,9 @@ class TestMalformed:
     def test_deep_nesting_never_raises(self) -> None:
         assert isinstance(read(b"[" * 100_000), Malformed)
         assert isinstance(read(b'{"topic": "t", "content": "c", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), Malformed | Entry)
+
+    @pytest.mark.parametrize("data", [b'{"stream":"MESH","seq":3}', b'{"type":"io.nats.jetstream.api.v1.stream_info_response"}'])
+    def test_an_answer_of_the_server_that_was_led_here_speaks_for_nobody(self, data: bytes) -> None:
+        entry = read(data, "mesh.task.t1.cancel.aria")
+        assert isinstance(entry, Malformed)
+        assert "speaks for nobody" in entry.reason
