@@ -171,6 +171,11 @@ class Bus:
         except (nats.errors.Error, OSError, TimeoutError) as e:
             log.info("closing without a server: %s", e)
             await self.nc.close()  # or it would go on trying to reconnect
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.info("the server closed it meanwhile")  # what asyncio's streams waited for was cancelled, and nobody was
 
     @property
     def connected(self) -> bool:

@@ -7,6 +7,7 @@ client whose key was revoked would try for ever to come back.
 import asyncio
 import logging
 import re
+import ssl
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,11 +15,12 @@ from typing import Any, TypeVar
 import nats.errors
 
 from bus.cancelling import end
-from bus.errors import CerebroError, Forbidden, NotAdmitted
+from bus.errors import CerebroError, Forbidden, Misconfigured, NotAdmitted
 
 log = logging.getLogger("cerebro.bus")
 
 T = TypeVar("T")
+CERTIFICATE_REFUSED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE")
 CLOSE_S = 0.2
 """How long a refused client has to close its socket before it is stopped from trying again."""
 VIOLATION = re.compile(r'permissions violation for (\w+) to "([^"]*)"')
@@ -32,19 +34,18 @@ class Refusals:
     def __init__(self) -> None:
         self._asking: dict[str, set[asyncio.Task[Any]]] = {}
         self._forbidden: dict[asyncio.Task[Any], str] = {}
-        self._reason = ""
-        self._not_admitted = asyncio.Event()
+        self._final: Misconfigured | None = None
+        self._finally = asyncio.Event()
 
     async def heard(self, error: Exception) -> None:
         """An error of the client: whose it is hears of it, and the log does."""
         text = str(error) or type(error).__name__
-        found = VIOLATION.search(text.lower())
-        if any(words in text.lower() for words in NOT_ADMITTED):
-            self._reason = text
-            self._not_admitted.set()
+        if final := _final(error, text):
+            self._final = final
+            self._finally.set()
             return
         log.warning("NATS: %s", text)
-        if found:
+        if found := VIOLATION.search(text.lower()):
             for task in self._asking.get(found[2], set()) - self._forbidden.keys():
                 self._forbidden[task] = found[2]
                 task.cancel()
@@ -80,7 +81,7 @@ class Refusals:
         return Forbidden(f"this identity may not publish on {keys.get(said, said)}")
 
     async def unless_refused(self, connecting: Coroutine[Any, Any, T]) -> T:
-        """What `connecting` gives, unless the server does not admit us meanwhile: then `NotAdmitted`."""
+        """What `connecting` gives, unless it turns out that trying does not help: then what `refused` raises."""
         trying = asyncio.create_task(connecting, name="connect to NATS")
         refused = asyncio.create_task(self.refused(), name="hear that we are not admitted")
         try:
@@ -94,6 +95,18 @@ class Refusals:
             await asyncio.gather(trying, refused, return_exceptions=True)  # what the loser raised is not news
 
     async def refused(self) -> None:
-        """Wait until the server does not admit us (any more), and raise `NotAdmitted`."""
-        await self._not_admitted.wait()
-        raise NotAdmitted(f"the NATS server does not admit this identity: {self._reason.removeprefix('nats: ')}")
+        """Wait until the server does not admit us (any more), or we cannot believe it, and raise `NotAdmitted` or `Misconfigured`."""
+        await self._finally.wait()
+        assert self._final is not None
+        raise self._final
+
+
+def _final(error: Exception, text: str) -> Misconfigured | None:
+    """What an error comes to that trying again does not mend."""
+    if any(words in text.lower() for words in NOT_ADMITTED):
+        return NotAdmitted(f"the NATS server does not admit this identity: {text.removeprefix('nats: ')}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Misconfigured(f"the NATS server's certificate is not believed: {error.verify_message}")
+    if isinstance(error, ssl.SSLError) and error.reason in CERTIFICATE_REFUSED:
+        return NotAdmitted(f"the NATS server refuses the certificate of this client, or that it has none: {error.reason}")
+    return None

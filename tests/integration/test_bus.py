@@ -97,7 +97,7 @@ class TestPublish:
             await bus.publish(subjects.LESSON, Lesson(topic="t", content="x" * 1_100_000), agent="ops")
 
     async def test_the_deadline_is_written_by_the_server(self, bus: Bus) -> None:
-        target = bus.wire(subjects.DEADLINE.subject(proposal="p"))
+        target = bus.wire(subjects.TIME_IS_UP.subject(proposal="p"))
         schedule = {"Nats-Schedule": "@at 2020-01-01T00:00:00Z", "Nats-Schedule-Target": target}
         await bus.publish(subjects.TIMER, Deadline(proposal="p"), headers=schedule, proposal="p")
         async with asyncio.timeout(5):
@@ -115,6 +115,11 @@ class TestDerivedByTheServer:
             while not (kept := await entries(bus, LEARNING, stream=subjects.LESSONS)):
                 await asyncio.sleep(0.05)
         assert [(e.seq, e.event_id) for e in kept] == [(stored.seq, stored.event_id)]
+
+    async def test_no_publisher_says_where_its_entry_stands(self, bus: Bus) -> None:
+        """By this header the server says where a copy came from."""
+        with pytest.raises(Unavailable, match="source header is not allowed"):
+            await bus.put(lesson(headers={"Nats-Stream-Source": f"{bus.stream(subjects.MESH)} 1 > >"}))
 
     async def test_the_affect_bucket_holds_the_last_state(self, bus: Bus) -> None:
         for valence in (0.1, 0.2):
