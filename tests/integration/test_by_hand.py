@@ -15,6 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 PAGE = Path(__file__).parents[2] / "docs" / "nats-cli.md"
+README = PAGE.parents[1] / "README.md"
 ANYTHING = "…"
 PATIENCE_S = 20.0
 """Longest wait until a question is answered as the page says: what was published before it takes its way first."""
@@ -138,6 +139,22 @@ async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[st
                 await answered_as_shown(hand, words, shown)
         for words, shown in walked[leaving:]:
             await answered_as_shown(hand, words, shown)
+    finally:
+        await nc.close()
+
+
+async def test_the_lines_of_the_readme_work(mesh: dict[str, Any]) -> None:
+    """With the operator's key, as it says."""
+    nc = await nats.connect(**mesh["credentials"])
+    lines = [line for line in README.read_text().splitlines() if line.startswith("nats ")]
+    assert {line.split()[1] for line in lines} == {"kv", "pub", "sub"}
+    try:
+        hand = Hand(nc)
+        await hand.run(["pub", "mesh.consensus.of-the-readme.proposal.ops", '{"title": "By the README", "timeout_s": 1}'])
+        for line in lines:
+            await hand.run(shlex.split(line.replace("<proposal>", "of-the-readme").removeprefix("nats ")))
+        await nc.flush()
+        assert nc.last_error is None
     finally:
         await nc.close()
 
