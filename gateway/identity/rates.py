@@ -53,7 +53,7 @@ class Rates:
     async def close(self) -> None:
         """Close the connections to Redis."""
         if self._redis is not None:
-            await self._redis.bridge.storage.aclose()  # type: ignore[attr-defined] - the bridge of redispy has it
+            await self._redis.bridge.storage.aclose()  # type: ignore[attr-defined]  # redispy has it
 
     async def _counted(self, verb: str, item: RateLimitItem, kind: str, who: str) -> bool:
         if self._limiter_there is not None and time.monotonic() >= self._away_until:
