@@ -24,7 +24,7 @@ from bus.settings import BusSettings
 from bus.subjects import By, Subject
 
 EVERYTHING = (">",)
-PRESENCE, AFFECT, IDEMPOTENCY = "presence", "affect", "idempotency"
+PRESENCE, AFFECT, IDEMPOTENCY, API_KEYS = "presence", "affect", "idempotency", "keys"
 DISCOVERY = "$SRV.>"
 """Where NATS micro services are found, asked what they are, and answer."""
 ANY_INBOX = "_INBOX.>"
@@ -184,6 +184,8 @@ class _Rights:
                 yield from (f"STREAM.{verb}.{affect}" for verb in ("DELETE", "CREATE"))  # forgetting makes it anew from the log
             case Role.GATEWAY:
                 yield from _reads(self._log, kept)
+                keys = f"KV_{s.stream(API_KEYS)}"
+                yield from (f"STREAM.INFO.{keys}", f"DIRECT.GET.{keys}.>")
             case Role.EXTERNAL:
                 yield from (f"STREAM.INFO.{name}" for name in (self._log, presence))
                 filter_ = self._on(subjects.TASK_ASSIGNED, own=True)

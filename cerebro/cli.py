@@ -52,6 +52,16 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
+    key_ = commands.add_parser("key", help="the API keys of the gateway")
+    key_.add_argument("action", choices=("add", "list", "revoke"))
+    key_.add_argument("name", nargs="?", metavar="NAME", help="which one, for add and revoke")
+    key_.add_argument(
+        "--scope", action="append", choices=("read", "write", "operate"), help="what it is for; may be repeated (read and write)"
+    )
+    key_.add_argument("--agent", action="append", metavar="AGENT", help="the only name it may write in; may be repeated (any)")
+    key_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    key_.set_defaults(command=key)
+
     memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
     actions = memory_.add_subparsers(required=True, metavar="ACTION")
     rebuild_ = actions.add_parser("rebuild", help="make derived memory again from the log")
@@ -68,6 +78,23 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    _admission(commands)
+
+    verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
+    verify_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    verify_.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the public keys (keys/seal of the data folder)")
+    verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
+    verify_.set_defaults(command=verify)
+
+    commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
+    commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
+    return root
+
+
+def _admission(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands about who is admitted to the bus."""
     agent_ = commands.add_parser("agent", help="who may join the mesh: keys of external agents, and new keys for anybody")
     agent_.add_argument("action", choices=("add", "rotate", "revoke", "list"))
     agent_.add_argument("name", nargs="?", metavar="NAME", help="whose key, for all but list")
@@ -77,10 +104,6 @@ def parser() -> argparse.ArgumentParser:
     keys_ = commands.add_parser("keys", help="make the keys, and who may do what, for a NATS server that is not cerebro up's")
     keys_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="where they are made (.cerebro)")
     keys_.set_defaults(command=keys)
-
-    commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
-    commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
-    return root
 
 
 def up(parsed: argparse.Namespace) -> int:
@@ -163,6 +186,13 @@ def dead(parsed: argparse.Namespace) -> int:
     return handle(parsed)
 
 
+def key(parsed: argparse.Namespace) -> int:
+    """Make, list or revoke API keys."""
+    from cerebro.key import main as handle
+
+    return handle(parsed)
+
+
 def rebuild(parsed: argparse.Namespace) -> int:
     """Make derived memory again from the log, or compare the two."""
     from cerebro.rebuild import main as handle
@@ -196,6 +226,13 @@ def keys(parsed: argparse.Namespace) -> int:
 
     settings = read(os.environ)
     return make(parsed.data, sorted(load(settings.agents.profiles_dir)), settings.bus)
+
+
+def verify(parsed: argparse.Namespace) -> int:
+    """Compare what is persisted with what was sealed."""
+    from cerebro.verify import main as handle
+
+    return handle(parsed)
 
 
 def docs(_: argparse.Namespace) -> int:

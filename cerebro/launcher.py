@@ -22,7 +22,7 @@ from cerebro.embedded.redis import RedisServer
 from cerebro.failures import first
 from cerebro.keys import OPERATOR, Keys
 from cerebro.leftovers import end_leftovers
-from cerebro.options import EXTERNAL, Options
+from cerebro.options import EXTERNAL, SEAL_KEYS, Options
 from cerebro.part import Part, Server
 from cerebro.settings import SHORT
 from cerebro.supervisor import Supervisor
@@ -149,9 +149,11 @@ class Launcher:
         """
         key = {} if "nats" in self._options.external else {NATS_NKEY: str(self._keys.seed(name))}
         return {
+            "CEREBRO_MEMORY_SEAL_KEYS_DIR": str(self._data / SEAL_KEYS),
             **self._options.environment,
             **key,
             **{variable: self._urls[name] for name, variable in EXTERNAL.items()},
+            "CEREBRO_GATEWAY_RATES_REDIS_URL": self._urls["redis"],
             "CEREBRO_GATEWAY_HTTP_HOST": self._http.host,
             "CEREBRO_GATEWAY_HTTP_PORT": str(self._http.port),
             "CEREBRO_GATEWAY_STOP_S_MAX": GATEWAY_STOP_S,

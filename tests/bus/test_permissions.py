@@ -80,7 +80,7 @@ class TestBesideTheTable:
             assert may_publish(who, f"$JS.ACK.MESH.{consumer}.1.2.3.4.5") is own
             assert may_publish(who, f"$JS.API.CONSUMER.MSG.NEXT.MESH.{consumer}") is own
 
-    @pytest.mark.parametrize("stream", ["MESH", "LESSONS", "DEAD", "TIMERS", "KV_presence", "KV_affect", "KV_idempotency"])
+    @pytest.mark.parametrize("stream", ["MESH", "LESSONS", "DEAD", "TIMERS", "KV_presence", "KV_affect", "KV_idempotency", "KV_keys"])
     def test_streams_are_neither_purged_nor_deleted_and_only_memory_erases(self, who: Identity, stream: str) -> None:
         remakes = who is MEMORY and stream == "KV_affect"
         for verb in ("PURGE", "UPDATE", "RESTORE", "SNAPSHOT"):

@@ -87,7 +87,7 @@ def examples(row: subjects.Subject) -> Iterator[str]:
 
 def everything() -> list[str]:
     """Subjects of every kind: each row, the log's copies, inboxes, acknowledgements, JetStream's API, discovery, the system."""
-    stored = ["MESH", "LESSONS", "DEAD", "TIMERS", "KV_presence", "KV_affect", "KV_idempotency"]
+    stored = ["MESH", "LESSONS", "DEAD", "TIMERS", "KV_presence", "KV_affect", "KV_idempotency", "KV_keys"]
     verbs = ["INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"]
     consumers = [*(f"work-{name}" for name in [*BUILTIN, *EXTERNAL]), "memory", "theirs"]
     calls = ["CREATE.MESH.{}", "CREATE.MESH.{}.mesh.>", "DURABLE.CREATE.MESH.{}", "INFO.MESH.{}", "DELETE.MESH.{}", "MSG.NEXT.MESH.{}"]
@@ -102,7 +102,7 @@ def everything() -> list[str]:
         *(f"$JS.API.CONSUMER.CREATE.MESH.work-{name}.mesh.task.*.assigned.{name}" for name in [*BUILTIN, *EXTERNAL]),
         *(f"$JS.API.CONSUMER.{verb}.{stream}" for verb in ("CREATE", "LIST", "NAMES") for stream in stored),
         *(f"$JS.ACK.MESH.{name}.1.2.3.4.5" for name in consumers),
-        *(f"$KV.{bucket}.nexus" for bucket in ("affect", "idempotency", "presence")),
+        *(f"$KV.{bucket}.nexus" for bucket in ("affect", "idempotency", "keys", "presence")),
         *(f"$SRV.{verb}{service}" for verb in ("PING", "INFO", "STATS") for service in ("", ".mesh", ".memory", ".other.x")),
         "$JS.API.INFO",
         "$SYS.REQ.SERVER.PING",
