@@ -6,6 +6,7 @@ broker, with the options that keep it alive for ever, and shared by everything t
 
 import asyncio
 import logging
+import secrets
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -114,6 +115,7 @@ class Bus:
         nc: Client,
         clock: Callable[[], float] = time.time,
         refusals: Refusals | None = None,
+        name: str = "",
     ) -> None:
         self.settings = settings
         self.broker = broker
@@ -122,8 +124,8 @@ class Bus:
         self.clock = clock
         self.incarnation = ""
         self._refusals = refusals or Refusals()
-        self._dots = f"{settings.prefix}." if settings.prefix else ""
-        self._dashes = f"{settings.prefix}_" if settings.prefix else ""
+        self._name = name
+        self._dots = settings.wire("")
         self._group = Group(self._store, self._store_batch, len_max=settings.group_len_max, bytes_max=settings.group_bytes_max)
 
     @classmethod
@@ -157,7 +159,7 @@ class Bus:
         if (version.major, version.minor) < SERVER_VERSION_MIN:
             await broker.stop()
             raise Unavailable(f"the NATS server is {version}; Cerebro needs 2.12 or newer")
-        return cls(settings, broker, nc, refusals=refusals)
+        return cls(settings, broker, nc, refusals=refusals, name=name)
 
     async def while_admitted(self) -> None:
         """Wait for ever; raises `NotAdmitted` when the server does not admit this identity any more, which no reconnecting mends."""
@@ -191,13 +193,19 @@ class Bus:
         """`subject` as it stands on the server."""
         return self._dots + subject
 
+    def open_inbox(self) -> str:
+        """A new place for answers of parties that are not ours. They may publish there, and not where the rest answers us: who was asked
+        once knows how the names of an inbox begin.
+        """
+        return f"{self.settings.open_inbox(self._name)}.{secrets.token_hex(16)}"
+
     def plain(self, subject: str) -> str:
         """`subject` without the prefix."""
         return subject.removeprefix(self._dots)
 
     def stream(self, name: str) -> str:
         """A stream's, bucket's or queue's name as it stands on the server."""
-        return self._dashes + name
+        return self.settings.stream(name)
 
     def presence_subject(self, agent: str, instance: str) -> str:
         """Where this instance says that it lives."""

@@ -36,8 +36,11 @@ NS = 1_000_000_000
 STREAM_EXISTS = 10058
 OPEN_TO_ROLLUPS = (
     "stream %s was made by an earlier build, with schedules, which the server never takes back: whoever may publish into it may also "
-    "purge it (Nats-Rollup) and write under any of its subjects (Nats-Schedule). Start on a new data folder before you let others in"
+    "purge it (Nats-Rollup) and write under any of its subjects (Nats-Schedule), and no deadline comes from %s: proposals that nothing else "
+    "ends lapse 5 s later. Start on a new data folder before you let others in"
 )
+NOT_BESIDE_SCHEDULES = ("allow_msg_schedules", "allow_rollup_hdrs", "sources")
+"""What a stream that has schedules cannot be told."""
 CONNECT_PAUSE_S = 0.25
 
 
@@ -169,8 +172,8 @@ async def _reconcile(bus: Bus, config: dict[str, Any]) -> None:
         await bus.api(f"STREAM.DELETE.{name}", {})  # the server never takes this back; what is lost lasts a day, or is made again
         known = {"error": {}}
     if "error" not in known and known["config"].get("allow_msg_schedules", False) > config.get("allow_msg_schedules", False):
-        log.warning(OPEN_TO_ROLLUPS, name)
-        config = {k: v for k, v in config.items() if k not in ("allow_msg_schedules", "allow_rollup_hdrs")}
+        log.warning(OPEN_TO_ROLLUPS, name, bus.stream(subjects.TIMERS))
+        config = {k: v for k, v in config.items() if k not in NOT_BESIDE_SCHEDULES}
     if "error" in known:
         answer = await bus.api(f"STREAM.CREATE.{name}", {**config, "metadata": {"incarnation": uuid7()}})
     elif any(known["config"].get(k) != v for k, v in config.items()):

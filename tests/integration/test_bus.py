@@ -107,6 +107,37 @@ class TestPublish:
         assert [e.name for e in batch if isinstance(e, Entry)] == ["consensus.deadline"]
 
 
+class TestStreamsOfAnEarlierBuild:
+    async def test_they_go_on_with_what_cannot_be_taken_back_and_it_is_said(
+        self, nats_url: str, prefix: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings = BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
+        bus = await Bus.connect(settings, "test")
+        wanted = {config["name"]: config for config in streams.declared(bus)}
+        log, presence_ = bus.stream(subjects.MESH), f"KV_{bus.stream('presence')}"
+        former = {
+            log: {k: v for k, v in wanted[log].items() if k != "sources"} | {"allow_msg_schedules": True, "allow_rollup_hdrs": True},
+            presence_: wanted[presence_] | {"allow_msg_ttl": True, "subject_delete_marker_ttl": 1_000_000_000, "allow_rollup_hdrs": True},
+        }
+        for name, config in former.items():
+            assert "error" not in await bus.api(f"STREAM.CREATE.{name}", config)
+        kept = await bus.put(lesson())
+        await streams.declare(settings)
+        assert "Nats-Rollup" in caplog.text
+        assert await bus.entry_at(kept.seq) is not None
+        known = (await bus.api(f"STREAM.INFO.{presence_}", {}))["config"]
+        assert (known.get("allow_rollup_hdrs", False), known.get("subject_delete_marker_ttl")) == (False, None)
+        schedule = {
+            "Nats-Schedule": "@at 2020-01-01T00:00:00Z",
+            "Nats-Schedule-Target": bus.wire(subjects.TIME_IS_UP.subject(proposal="p")),
+        }
+        await bus.publish(subjects.TIMER, Deadline(proposal="p"), headers=schedule, proposal="p")
+        async with asyncio.timeout(5):
+            while not await entries(bus, [subjects.DEADLINE.wildcard]):
+                await asyncio.sleep(0.05)
+        await bus.close()
+
+
 class TestDerivedByTheServer:
     async def test_lessons_are_kept_in_their_own_stream_with_their_place_in_the_log(self, bus: Bus) -> None:
         await bus.publish(subjects.AFFECT, Affect(valence=0, arousal=0, dominance=0), agent="ops")

@@ -245,6 +245,15 @@ class TestNobodyActsForAnother:
             await msg.ack_sync(timeout=PATIENCE_S)
             assert (await work.consumer_info()).num_ack_pending == 0
 
+    async def test_who_is_asked_by_a_part_of_ours_answers_where_it_was_told_and_nowhere_else(self, house: House) -> None:
+        async with house.bus("nexus") as nexus, house.bystander("mallory") as mallory:
+            inbox = nexus.open_inbox()
+            heard = await nexus.nc.subscribe(inbox)
+            await nexus.nc.flush()
+            assert await mallory.may_publish([inbox, nexus.nc.new_inbox()]) == {inbox}
+            assert (await heard.next_msg(timeout=PATIENCE_S)).data == b"-"
+            assert await mallory.may_hear([inbox]) == set()
+
     async def test_the_log_is_followed_by_those_who_may_and_a_forbidden_follower_is_told(self, house: House) -> None:
         async with house.bus("gateway") as gateway, house.bus("ops") as ops:
             await gateway.publish(subjects.LESSON, LESSON, agent="anybody")
