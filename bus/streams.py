@@ -36,8 +36,8 @@ NS = 1_000_000_000
 STREAM_EXISTS = 10058
 OPEN_TO_ROLLUPS = (
     "stream %s was made by an earlier build, with schedules, which the server never takes back: whoever may publish into it may also "
-    "purge it (Nats-Rollup) and write under any of its subjects (Nats-Schedule), and no deadline comes from %s: proposals that nothing else "
-    "ends lapse 5 s later. Start on a new data folder before you let others in"
+    "purge it (Nats-Rollup) and write under any of its subjects (Nats-Schedule), and no deadline comes from %s: proposals that nothing "
+    "else ends lapse 5 s later. Start on a new data folder before you let others in"
 )
 NOT_BESIDE_SCHEDULES = ("allow_msg_schedules", "allow_rollup_hdrs", "sources")
 """What a stream that has schedules cannot be told."""

@@ -127,14 +127,6 @@ class TestStreamsOfAnEarlierBuild:
         assert await bus.entry_at(kept.seq) is not None
         known = (await bus.api(f"STREAM.INFO.{presence_}", {}))["config"]
         assert (known.get("allow_rollup_hdrs", False), known.get("subject_delete_marker_ttl")) == (False, None)
-        schedule = {
-            "Nats-Schedule": "@at 2020-01-01T00:00:00Z",
-            "Nats-Schedule-Target": bus.wire(subjects.TIME_IS_UP.subject(proposal="p")),
-        }
-        await bus.publish(subjects.TIMER, Deadline(proposal="p"), headers=schedule, proposal="p")
-        async with asyncio.timeout(5):
-            while not await entries(bus, [subjects.DEADLINE.wildcard]):
-                await asyncio.sleep(0.05)
         await bus.close()
 
 
