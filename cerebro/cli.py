@@ -187,13 +187,19 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def prepare(parsed: argparse.Namespace) -> int:
-    """Migrate the database and declare the streams, or one of the two."""
+    """Migrate the database and declare the streams, or one of the two. Status 78 as `run`."""
+    from bus.errors import Misconfigured
     from cerebro import prepare as preparing
+    from cerebro.failures import MISCONFIGURED
     from cerebro.settings import read
 
     settings = read(os.environ)
     for what in preparing.ALL if parsed.what is None else (parsed.what,):
-        asyncio.run(preparing.prepare(what, settings))
+        try:
+            asyncio.run(preparing.prepare(what, settings))
+        except Misconfigured as failure:
+            print(f"cerebro: {failure}", file=sys.stderr)
+            return MISCONFIGURED
         print(f"{what} prepared")
     return 0
 

@@ -27,6 +27,19 @@ async def test_who_has_no_key_is_refused(up: Up) -> None:
     assert await is_refused(servers=up.run.nats)
 
 
+@pytest.mark.parametrize("words", [("prepare", "streams"), ("run", "nexus"), ("run", "gateway")], ids=" ".join)
+def test_an_actor_without_its_key_ends_with_that_sentence(up: Up, words: tuple[str, ...]) -> None:
+    environment = os.environ | {"CEREBRO_NATS_URL": up.run.nats, "CEREBRO_GATEWAY_HTTP_PORT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cerebro", *words], capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        os.EX_CONFIG,
+        "cerebro: the NATS server does not admit this identity: 'Authorization Violation'",
+    )
+    assert "Traceback" not in done.stderr
+
+
 async def test_an_agent_is_admitted_joins_and_is_shut_out(up: Up) -> None:
     added = agent(up, "add", "guest")
     assert added.returncode == 0, added.stderr
