@@ -31,9 +31,10 @@ from pydantic_ai.providers import Provider, infer_provider_class
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage
 
-from agents.llm.door import NoAnswer, Question, Reason, Spent, Tool
+from agents.llm.door import NoAnswer, Question, Spent, Tool
 from agents.llm.settings import LlmSettings
 from bus.errors import Misconfigured
+from schemas.llm import NoAnswerReason
 
 REPAIRS_MAX = 1
 """How often an answer that does not fit is told back with what is wrong."""
@@ -154,7 +155,7 @@ def object_schema(kind: Any) -> dict[str, Any]:
     return top | ({"$defs": parts} if parts else {})
 
 
-def reason_of(error: AgentRunError | UserError) -> Reason:
+def reason_of(error: AgentRunError | UserError) -> NoAnswerReason:
     """Why there is no answer, in our closed set."""
     match error:
         case UsageLimitExceeded():

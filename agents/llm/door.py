@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ from agents.recall import Noted
 from bus import subjects, telemetry
 from bus.connection import Bus
 from bus.errors import CerebroError, Misconfigured
-from schemas.llm import ANSWERED, LLM_CALL, CallContext, CallFigures
+from schemas.llm import ANSWERED, LLM_CALL, CallContext, CallFigures, CallResult, NoAnswerReason
 from schemas.memory import Action
 
 log = logging.getLogger("cerebro.agents")
@@ -31,8 +31,7 @@ DETAIL_LEN_MAX = 300
 IMPORTANCE = 0.2
 """Of the episode that remembers a call: it says how something else came about."""
 
-Reason = Literal["time", "budget", "limit", "busy", "away", "refused", "invalid", "broken", "resting"]
-TOLD: Mapping[Reason, str] = {
+TOLD: Mapping[NoAnswerReason, str] = {
     "time": "it did not answer in time",
     "budget": "the budget of this hour is spent",
     "limit": "the call came to its limit",
@@ -44,16 +43,16 @@ TOLD: Mapping[Reason, str] = {
     "resting": "it failed a moment ago and is left alone",
 }
 """Each reason as a sentence has it. What an endpoint says itself is nowhere repeated but in the episode."""
-LEFT_ALONE: frozenset[Reason] = frozenset({"time", "busy", "away"})
+LEFT_ALONE: frozenset[NoAnswerReason] = frozenset({"time", "busy", "away"})
 """After these an endpoint is left alone for a while."""
 
 
 class NoAnswer(Exception):
     """The model gave no answer that can be used; `reason` is one of a closed set, the message is for logs."""
 
-    def __init__(self, reason: Reason, message: str = "") -> None:
+    def __init__(self, reason: NoAnswerReason, message: str = "") -> None:
         super().__init__(message or TOLD[reason])
-        self.reason: Reason = reason
+        self.reason: NoAnswerReason = reason
 
     @property
     def told(self) -> str:
@@ -190,7 +189,7 @@ class LanguageModel:
             cost=round(self._budget.cost(spent.input_tokens, spent.output_tokens), 6) if priced else msgspec.UNSET,
         )
 
-    async def _remember(self, question: Question, figures: CallFigures, tools: list[str], result: str, detail: str = "") -> None:
+    async def _remember(self, question: Question, figures: CallFigures, tools: list[str], result: CallResult, detail: str = "") -> None:
         """Put the call on the log; where that does not work, what it was for goes on."""
         context = CallContext(
             model=self.settings.model,

@@ -9,7 +9,7 @@ fails, the model is told what is wrong, once; where it fails again, the task doe
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -37,7 +37,7 @@ class DesignWanted(msgspec.Struct, frozen=True, kw_only=True):
     requirements: Annotated[list[Line], Meta(max_length=50)] = []
     constraints: Annotated[list[Line], Meta(max_length=50)] = []
     components_max: Annotated[int, Meta(ge=1, le=COMPONENTS_MAX)] = 20
-    dependencies: dict[str, object] = {}
+    dependencies: dict[str, Any] = {}
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):

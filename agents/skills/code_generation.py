@@ -12,7 +12,7 @@ import re
 import tomllib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -49,7 +49,7 @@ class CodeWanted(msgspec.Struct, frozen=True, kw_only=True):
     language: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9 +#./-]{0,39}$")] = "python"
     constraints: Annotated[list[Line], Meta(max_length=50)] = []
     context: Annotated[list[SourceFile], Meta(max_length=FILES_MAX)] = []
-    dependencies: dict[str, object] = {}
+    dependencies: dict[str, Any] = {}
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ No skill that is announced: an agent with a language model takes what would othe
 it rests on; those that were not before the model are left out. Nothing is executed, sent or changed.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -19,7 +19,7 @@ class AnyTask(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     description: str = ""
-    input: dict[str, object] = {}
+    input: dict[str, Any] = {}
 
 
 class Written(msgspec.Struct, frozen=True):

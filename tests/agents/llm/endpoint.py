@@ -71,7 +71,13 @@ class Server:
 
     def settings(self, **more: Any) -> LlmSettings:
         """Settings that name this endpoint, and do not wait long."""
-        own: dict[str, Any] = {"model": f"openai-chat:{MODEL}", "base_url": self.url, "api_key": Secret(KEY), "tries_max": 1, "pause_s": 0.0}
+        own: dict[str, Any] = {
+            "model": f"openai-chat:{MODEL}",
+            "base_url": self.url,
+            "api_key": Secret(KEY),
+            "tries_max": 1,
+            "pause_s": 0.0,
+        }
         return LlmSettings(**(own | more))
 
     @property
@@ -95,7 +101,7 @@ class Server:
         finally:
             self.at_once -= 1
 
-    async def _respond(self, asked: Asked, what: Any) -> Response:
+    async def _respond(self, asked: Asked, what: Any) -> Response:  # noqa: PLR0911 - one for each way to answer
         match what:
             case int(status):
                 return JSONResponse({"error": {"message": "planted"}}, status)
