@@ -17,10 +17,10 @@ NoAnswerReason = Literal["time", "budget", "limit", "busy", "away", "refused", "
 not fit; a fault on our side; the endpoint left alone after a failure."""
 CallResult = Literal[NoAnswerReason, "answered"]
 ANSWERED: CallResult = "answered"
-FIGURE_MAX = 10**12
+FIGURE_MAX = 10**9
 """Largest figure of one call."""
 Count = Annotated[int, Meta(ge=0, le=FIGURE_MAX)]
-Amount = Annotated[float, Meta(ge=0, le=FIGURE_MAX)]
+Amount = Annotated[float, Meta(ge=0, le=float(FIGURE_MAX))]
 Purpose = Annotated[str, Meta(pattern=r"^[a-z_]{1,40}(\.[a-z_]{1,40})?$")]
 """What a call was for: `vote.weigh`, `vote.read`, `appraise`, `task.<skill>`."""
 

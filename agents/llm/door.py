@@ -44,7 +44,7 @@ TOLD: Mapping[NoAnswerReason, str] = {
 }
 """Each reason as a sentence has it. What an endpoint says itself is nowhere repeated but in the episode."""
 LEFT_ALONE: frozenset[NoAnswerReason] = frozenset({"time", "busy", "away"})
-"""After these an endpoint is left alone for a while."""
+"""After these an endpoint is left alone for a while, but for who was late because others were before him."""
 
 
 class NoAnswer(Exception):
@@ -151,7 +151,7 @@ class LanguageModel:
         try:
             return await self._in_time(question, granted, spent)
         except NoAnswer as e:
-            if e.reason in LEFT_ALONE:
+            if e.reason in LEFT_ALONE and (e.reason != "time" or spent.unmeasured):
                 self._rests_until = self._clock() + self.settings.pause_s
             raise
         finally:

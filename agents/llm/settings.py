@@ -19,11 +19,11 @@ class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
     alone (`CEREBRO_LLM_RICARDO_MODEL`); what is not set there is as for all. See docs/minds.md.
     """
 
-    model: Annotated[str, Meta(pattern=r"^$|^[a-z0-9/-]+:\S+$")] = ""
+    model: Annotated[str, Meta(pattern=r"^([a-z0-9/-]+:\S+)?$")] = ""
     """Provider and model, as pydantic-ai names them: `openai-chat:gpt-…` for whatever speaks OpenAI's chat completions, `openai:…` for its
     Responses API, `anthropic:…`, `ollama:…`. Empty: no language model, and the rules judge alone. Needs the extra `llm`.
     """
-    base_url: Annotated[str, Meta(pattern=r"^$|^https?://[^/\s]+")] = ""
+    base_url: Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$")] = ""
     """Where the provider is reached, for instance `http://127.0.0.1:11434/v1`. Empty: where the provider itself is."""
     api_key: Secret = Secret()
     """The provider's key. Empty: what the provider's own variable says (`OPENAI_API_KEY`, …)."""

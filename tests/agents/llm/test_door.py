@@ -12,6 +12,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 from msgspec import Meta
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from agents.llm import door
 from agents.llm.budget import Budget
@@ -19,7 +22,7 @@ from agents.llm.door import LanguageModel, NoAnswer, Question, Tool
 from agents.llm.prompt import Datum, fenced, fitting, whole
 from agents.llm.settings import LlmSettings, settings_of
 from agents.recall import Noted
-from bus import streams, subjects
+from bus import streams, subjects, telemetry
 from bus.connection import Bus
 from bus.errors import Misconfigured
 from bus.log import entries
@@ -142,6 +145,26 @@ class TestAnswers:
         assert ((await place.remembered())[0].context_state or {})["tools"] == ["search"]
 
 
+class TestTraces:
+    async def test_a_call_is_a_span_within_what_is_traced_and_holds_no_text(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        exporter, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+        model = await place.model()
+        with telemetry.span("vote"):
+            await model.ask(question())
+            place.server.script.append(500)
+            await failed(model)
+        [one, two] = [span for span in exporter.get_finished_spans() if span.name == "llm.call"]
+        [around] = [span for span in exporter.get_finished_spans() if span.name == "vote"]
+        assert one.parent is not None
+        assert one.parent.span_id == around.context.span_id
+        assert dict(one.attributes or {}) == {
+            "llm.model": f"openai-chat:{MODEL}", "llm.purpose": "test", "llm.result": "answered", "llm.tokens": IN + OUT,
+        }  # fmt: skip
+        assert (two.attributes or {})["llm.result"] == "away"
+
+
 class TestFailures:
     @pytest.mark.parametrize(
         ("what", "reason"),
@@ -149,6 +172,7 @@ class TestFailures:
             (429, "busy"),
             (500, "away"),
             (503, "away"),
+            (408, "away"),
             (401, "refused"),
             (404, "refused"),
             (400, "refused"),
@@ -256,6 +280,18 @@ class TestLimits:
         model = await place.model(calls_max=2)
         await asyncio.gather(*(model.ask(question()) for _ in range(6)))
         assert place.server.at_once_max <= 2
+
+    async def test_who_was_late_because_of_others_before_it_has_cost_nothing_and_blames_nobody(self, place: Place) -> None:
+        model = await place.model(calls_max=1, pause_s=60.0)
+        place.server.script.append("slow")
+        first = asyncio.create_task(failed(model))
+        while not place.server.asked:
+            await asyncio.sleep(0.01)
+        assert (await failed(model, question(timeout_s=0.2))).reason == "time"
+        assert model._rests_until == 0.0
+        assert (await place.remembered())[0].action_details["input_tokens"] == 0
+        place.server.released.set()
+        assert (await first).reason == "away"
 
     def test_what_runs_is_set_aside_and_an_hour_later_there_is_room_again(self) -> None:
         budget = Budget(LlmSettings(hour_tokens_max=1_000, call_tokens_max=700))
