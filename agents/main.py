@@ -12,6 +12,7 @@ from agents.emotion.appraiser import ModelAppraiser
 from agents.learning.actor import Learning
 from agents.llm import door
 from agents.llm.door import LanguageModel
+from agents.llm.faculty import Faculty
 from agents.llm.prompt import persona
 from agents.llm.settings import LlmSettings, settings_of
 from agents.llm.tools import Lookups
@@ -46,19 +47,26 @@ class Agent:
         self.members = Members(bus, name, instance, builtin)
         self.actor = Actor(bus, self.members.rank)
         until = self.actor.until
-        whose = persona(name, profile.role, profile.confidence_domains, profile.communication_patterns)
+        faculty = self._faculty(model) if model is not None else None
         self.learning = Learning(bus, name, self.members, until)
-        appraiser = ModelAppraiser(whose, model) if model is not None and model.settings.appraisals else None
+        appraiser = ModelAppraiser(faculty) if faculty is not None and faculty.settings.appraisals else None
         self.emotion = Emotion(bus, name, profile.temperament, self.members, until, appraiser)
         cases = CaseBuilder(recall, self.learning, self.emotion.alignment)
-        lookups = Lookups(bus, name, recall, lambda: self.members.present("tasks"))
         mind: Mind = RuleMind(profile.mind)
-        if model is not None and model.settings.votes:
-            mind = ModelMind(profile.mind, whose, model, lookups)
+        if faculty is not None and faculty.settings.votes:
+            mind = ModelMind(profile.mind, faculty, recall)
         self.consensus = Consensus(bus, name, mind, self.members, cases, settings, until)
         self.tasks = Tasks(bus, name, instance, profile, self.members, self.emotion, self.learning, recall, settings, until)
-        self.worker = Worker(self.tasks, model=model, persona=whose)
+        self.worker = Worker(self.tasks, faculty=faculty)
         self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks)
+
+    def _faculty(self, model: LanguageModel) -> Faculty:
+        p = self.profile
+        return Faculty(
+            model=model,
+            persona=persona(p.name, p.role, p.confidence_domains, p.communication_patterns),
+            lookups=Lookups(self.bus, p.name, lambda: self.members.present("tasks")),
+        )
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Join, work until `stop`, say goodbye. Raises what a part of it raised."""

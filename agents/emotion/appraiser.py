@@ -12,7 +12,8 @@ from msgspec import Meta
 
 from agents.emotion.rules import WEIGHT_MAX, WEIGHT_MIN, Point, point
 from agents.llm import prompt
-from agents.llm.door import LanguageModel, NoAnswer, Question
+from agents.llm.door import NoAnswer, Question
+from agents.llm.faculty import Faculty
 from agents.llm.prompt import Datum
 from schemas.emotion import Affect, Stimulus
 
@@ -38,9 +39,8 @@ class Appraised(msgspec.Struct, frozen=True):
 class ModelAppraiser:
     """Weighs events for one agent."""
 
-    def __init__(self, persona: str, model: LanguageModel) -> None:
-        self._persona = persona
-        self._model = model
+    def __init__(self, faculty: Faculty) -> None:
+        self._faculty = faculty
 
     async def weights(self, felt: Affect, stimulus: Stimulus) -> Point:
         """The weights of valence, arousal and dominance; the table's where the model is not heard."""
@@ -49,13 +49,13 @@ class ModelAppraiser:
         event = Datum(kind="event", text=stimulus.cause, fields={"event": stimulus.event, "intensity": stimulus.intensity})
         question = Question(
             purpose="appraise",
-            instructions=f"{self._persona} {APPRAISING} {prompt.RULES}",
+            instructions=f"{self._faculty.persona} {APPRAISING} {prompt.RULES}",
             prompt=prompt.whole(f"The agent feels {msgspec.json.encode(state).decode()}. What happened:", [event]),
             answer=Appraised,
-            timeout_s=self._model.settings.appraisal_timeout_s,
+            timeout_s=self._faculty.settings.appraisal_timeout_s,
         )
         try:
-            said: Appraised = await self._model.ask(question)
+            said: Appraised = await self._faculty.model.ask(question)
         except NoAnswer:
             return TABLE
         return said.desirability, said.surprise, said.agency

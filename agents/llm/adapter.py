@@ -90,7 +90,7 @@ class PydanticAi:
             self._model,
             output_type=ToolOutput(StructuredDict(object_schema(question.answer), name=ANSWER), name=ANSWER),
             instructions=question.instructions,
-            tools=[tool_of(tool, spent) for tool in question.tools],
+            tools=[tool_of(tool, spent) for tool in question.tools if self._settings.tool_calls_max],
             retries=REPAIRS_MAX,
             model_settings=self._model_settings(question, tokens_max),
             name="cerebro",

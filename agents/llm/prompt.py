@@ -22,16 +22,19 @@ RULES = (
 
 
 class Datum(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of data: `kind` is our word for what it is, `fields` are numbers and closed words about it, `text` is somebody's."""
+    """One piece of data: `kind` is our word for what it is, `fields` say what it is of, `text` is somebody's, and is cut unless it must be
+    `whole`.
+    """
 
     kind: str
     text: str
     id: str | None = None
     fields: dict[str, Any] = {}
+    whole: bool = False
 
 
 def record(datum: Datum) -> dict[str, Any]:
-    cut = datum.text if len(datum.text) <= TEXT_LEN_MAX else datum.text[: TEXT_LEN_MAX - 1] + "…"
+    cut = datum.text if datum.whole or len(datum.text) <= TEXT_LEN_MAX else datum.text[: TEXT_LEN_MAX - 1] + "…"
     named = {"id": datum.id} if datum.id is not None else {}
     return {"kind": datum.kind, **named, **datum.fields, "text": cut}
 
@@ -41,11 +44,16 @@ def fitting(data: Iterable[Datum], len_max: int) -> tuple[list[Datum], int]:
     kept: list[Datum] = []
     whole = list(data)
     for datum in whole:
-        len_max -= len(msgspec.json.encode(record(datum)))
+        len_max -= size([datum])
         if len_max < 0:
             break
         kept.append(datum)
     return kept, len(whole) - len(kept)
+
+
+def size(data: Iterable[Datum]) -> int:
+    """How many characters the records of `data` have together."""
+    return sum(len(msgspec.json.encode(record(datum))) for datum in data)
 
 
 def fenced(data: Sequence[Datum]) -> str:

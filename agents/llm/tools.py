@@ -58,17 +58,16 @@ class Inquiry(msgspec.Struct, frozen=True):
 class Lookups:
     """The tools of one agent. `members` are the agents that take tasks now."""
 
-    def __init__(self, bus: Bus, agent: str, recall: Recall, members: Callable[[], dict[str, Profile]]) -> None:
+    def __init__(self, bus: Bus, agent: str, members: Callable[[], dict[str, Profile]]) -> None:
         self._bus = bus
         self._agent = agent
-        self._recall = recall
         self._members = members
 
-    def tools(self, noted: Noted, left_s: Callable[[], float]) -> Sequence[Tool]:
-        """Both tools for one call; what they bring is noted, and no question outlasts `left_s`."""
+    def tools(self, recall: Recall, noted: Noted, left_s: Callable[[], float]) -> Sequence[Tool]:
+        """Both tools for one call, over this `recall`; what they bring is noted, and no question outlasts `left_s`."""
 
         async def search(given: dict[str, Any]) -> str:
-            return await self._search(given, noted)
+            return await self._search(given, recall, noted)
 
         async def ask(given: dict[str, Any]) -> str:
             return await self._ask(given, min(ASK_TIMEOUT_S, left_s()))
@@ -101,12 +100,13 @@ class Lookups:
         others = (profile for agent, profile in self._members().items() if agent != self._agent)
         return {skill.name: skill.input_schema for profile in others for skill in profile.skill_list() if skill.name in ASKABLE}
 
-    async def _search(self, given: dict[str, Any], noted: Noted) -> str:
+    @staticmethod
+    async def _search(given: dict[str, Any], recall: Recall, noted: Noted) -> str:
         try:
             asked = msgspec.convert(given, Lookup)
         except msgspec.ValidationError as e:
             return f"not searched: {e}"
-        found = await self._recall.search(asked.query, limit=HITS_MAX)
+        found = await recall.search(asked.query, limit=HITS_MAX)
         hits = [hit for hit in found.hits if hit.action_type != LLM_CALL]
         noted.take(hit.id for hit in hits)
         return fenced([Datum(kind=hit.kind, id=hit.id, text=hit.text) for hit in hits]) if found.complete else "memory does not answer"

@@ -21,16 +21,16 @@ import msgspec
 from msgspec import Meta
 
 from agents.llm import prompt
-from agents.llm.door import LanguageModel, NoAnswer, Question
+from agents.llm.door import NoAnswer, Question
+from agents.llm.faculty import Faculty
 from agents.llm.prompt import Datum
 from agents.llm.settings import LlmSettings
-from agents.llm.tools import Lookups
 from agents.minds import MINDS, known, options
 from agents.minds.case import Case
 from agents.minds.evidence import outcome_of, text_of
 from agents.minds.reasons import Basis, Reason
 from agents.minds.verdict import EVIDENCE_MAX, decide
-from agents.recall import Noted
+from agents.recall import Noted, Recall
 from schemas.consensus import ABSTAIN, Vote
 from schemas.words import ID_LEN_MAX, Unit
 
@@ -86,53 +86,57 @@ class Labels:
 
 
 class ModelMind:
-    """The mind called `name`, with a language model beside it. `persona` says in the model's instructions whose mind it is."""
+    """The mind called `name`, with a language model beside it, which may look things up in `recall`."""
 
-    def __init__(self, name: str, persona: str, model: LanguageModel, lookups: Lookups) -> None:
+    def __init__(self, name: str, faculty: Faculty, recall: Recall) -> None:
         self._name = known(name)
-        self._persona = persona
-        self._model = model
-        self._lookups = lookups
+        self._faculty = faculty
+        self._recall = recall
 
     async def judge(self, case: Case, left_s: float, noted: Noted) -> Vote:
         """The vote, within a share of `left_s`; the rules' where the model is not heard."""
         basis, labels = MINDS[self._name](case), Labels(case)
         rules = decide(case, basis)
-        timeout_s = min(self._model.settings.vote_timeout_s, left_s * TIME_SHARE)
+        timeout_s = min(self._faculty.settings.vote_timeout_s, left_s * TIME_SHARE)
         if timeout_s < TIME_MIN_S:
-            return settle(case, rules, NoAnswer("time"), NoAnswer("time"), self._model.settings)
+            return settle(case, rules, NoAnswer("time"), NoAnswer("time"), self._faculty.settings)
         async with asyncio.TaskGroup() as group:
             weighing = group.create_task(self._weigh(case, basis, rules, labels, timeout_s), name=f"weigh {case.proposal_id}")
             reading = group.create_task(self._read(case, rules, labels, timeout_s, noted), name=f"read {case.proposal_id}")
-        return settle(case, rules, weighing.result(), reading.result(), self._model.settings)
+        return settle(case, rules, weighing.result(), reading.result(), self._faculty.settings)
 
     async def _weigh(self, case: Case, basis: Basis, rules: Vote, labels: Labels, timeout_s: float) -> Weighing | NoAnswer:
-        read = self._model.settings.proposal_text
+        read = self._faculty.settings.proposal_text
         data = own_words(case, labels) if read else []
         question = Question(
             purpose="vote.weigh",
-            instructions=f"{self._persona} {WEIGHING} {prompt.RULES}",
+            instructions=f"{self._faculty.persona} {WEIGHING} {prompt.RULES}",
             prompt=prompt.whole(msgspec.json.encode(numbers(case, basis, rules, labels)).decode(), data),
             answer=labels.answer("Weighing", ("confidence", Unit), ("why", Annotated[str, Meta(max_length=600)], "")),
             timeout_s=timeout_s,
             proposal_id=case.proposal_id,
         )
         try:
-            said = await self._model.ask(question)
+            said = await self._faculty.model.ask(question)
         except NoAnswer as e:
             return e
         return Weighing(labels.option[said.choice], round(said.confidence, 4), said.why)
 
     async def _read(self, case: Case, rules: Vote, labels: Labels, timeout_s: float, noted: Noted) -> Reading | NoAnswer:
-        data, left_out = prompt.fitting(texts(case, rules, labels), self._model.settings.prompt_len_max)
-        ends = asyncio.get_running_loop().time() + timeout_s
+        data, left_out = prompt.fitting(texts(case, rules, labels), self._faculty.settings.prompt_len_max)
+        clock = asyncio.get_running_loop().time
+        ends = clock() + timeout_s
+
+        def left_s() -> float:
+            return ends - clock()
+
         before = Noted()
         before.take(datum.id for datum in data if datum.id is not None and datum.id not in labels.option)
-        tools = self._lookups.tools(before, lambda: ends - asyncio.get_running_loop().time()) if self._model.settings.tool_calls_max else []
+        tools = self._faculty.lookups.tools(self._recall, before, left_s)
         ids = Annotated[list[Annotated[str, Meta(max_length=ID_LEN_MAX)]], Meta(max_length=EVIDENCE_MAX)]
         question = Question(
             purpose="vote.read",
-            instructions=f"{self._persona} {READING} {prompt.RULES}",
+            instructions=f"{self._faculty.persona} {READING} {prompt.RULES}",
             prompt=prompt.whole("What is known about the proposal" + (f" ({left_out} texts left out)" if left_out else "") + ":", data),
             answer=labels.answer("Reading", ("rationale", Annotated[str, Meta(max_length=1_500)]), ("evidence", ids, [])),
             timeout_s=timeout_s,
@@ -141,7 +145,7 @@ class ModelMind:
             proposal_id=case.proposal_id,
         )
         try:
-            said = await self._model.ask(question)
+            said = await self._faculty.model.ask(question)
         except NoAnswer as e:
             return e
         finally:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from agents.llm.prompt import Datum
-from agents.skills.model_work import background, work
+from agents.skills.model_work import background, from_others, work
 from agents.skills.skill import Skill, SkillContext
 from schemas.words import Unit
 
@@ -123,15 +123,18 @@ DESIGNING = (
 
 
 async def _run(context: SkillContext, wanted: DesignWanted) -> Design:
-    data = [Datum(kind="task", text=wanted.goal, fields={"components_max": wanted.components_max})]
-    data += [Datum(kind="requirement", text=line, fields={"number": n}) for n, line in enumerate(wanted.requirements, 1)]
-    data += [Datum(kind="constraint", text=line) for line in wanted.constraints]
-    data += [
-        Datum(kind="output of another task", text=msgspec.json.encode(d).decode(), fields={"name": n})
-        for n, d in wanted.dependencies.items()
+    task = [
+        Datum(kind="task", text=wanted.goal, fields={"components_max": wanted.components_max}, whole=True),
+        *(Datum(kind="requirement", text=line, fields={"number": n}) for n, line in enumerate(wanted.requirements, 1)),
+        *(Datum(kind="constraint", text=line) for line in wanted.constraints),
+        *from_others(wanted.dependencies),
     ]
-    data += await background(context, wanted.goal, "technical")
-    plan, recalled = await work(context, ARCHITECTURE_DESIGN.name, DESIGNING, data, Plan, lambda plan: faults(plan, wanted))
+    known = await background(context, wanted.goal, "technical")
+
+    def check(plan: Plan) -> list[str]:
+        return faults(plan, wanted)
+
+    plan, recalled = await work(context, ARCHITECTURE_DESIGN.name, DESIGNING, task, known, Plan, check)
     decisions = [msgspec.structs.replace(d, evidence=[i for i in d.evidence if i in recalled]) for d in plan.decisions]
     return Design(
         summary=plan.summary,

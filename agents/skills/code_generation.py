@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from agents.llm.prompt import Datum
-from agents.skills.model_work import background, work
+from agents.skills.model_work import background, from_others, work
 from agents.skills.skill import Skill, SkillContext
 
 FILES_MAX = 20
@@ -83,19 +83,18 @@ WRITING = (
 
 
 async def _run(context: SkillContext, wanted: CodeWanted) -> Code:
-    data = [Datum(kind="task", text=wanted.description, fields={"language": wanted.language})]
-    data += [Datum(kind="constraint", text=line) for line in wanted.constraints]
-    data += [Datum(kind="file", text=file.content, fields={"path": file.path}) for file in wanted.context]
-    data += [
-        Datum(kind="output of another task", text=msgspec.json.encode(d).decode(), fields={"name": n})
-        for n, d in wanted.dependencies.items()
+    task = [
+        Datum(kind="task", text=wanted.description, fields={"language": wanted.language}, whole=True),
+        *(Datum(kind="constraint", text=line) for line in wanted.constraints),
+        *(Datum(kind="file", text=file.content, fields={"path": file.path}, whole=True) for file in wanted.context),
+        *from_others(wanted.dependencies),
     ]
-    data += await background(context, wanted.description, "technical")
+    known = await background(context, wanted.description, "technical")
 
     def faults(draft: Draft) -> list[str]:
         return [f"{check.name}: {check.detail}" for check in checks(draft, wanted.language) if check.passed is False]
 
-    draft, recalled = await work(context, CODE_GENERATION.name, WRITING, data, Draft, faults)
+    draft, recalled = await work(context, CODE_GENERATION.name, WRITING, task, known, Draft, faults)
     return Code(files=draft.files, explanation=draft.explanation, checks=checks(draft, wanted.language), recalled=recalled)
 
 

@@ -46,10 +46,9 @@ WRITING = (
 
 async def _run(context: SkillContext, task: AnyTask) -> Done:
     asked = f"{task.title}\n{task.description}".strip()
-    data = [Datum(kind="task", text=asked)]
-    data += [Datum(kind="input", text=msgspec.json.encode(task.input).decode())] if task.input else []
-    data += await background(context, asked)
-    said, recalled = await work(context, GENERAL_WORK.name, WRITING, data, Written, lambda _: [])
+    data = [Datum(kind="task", text=asked, whole=True)]
+    data += [Datum(kind="input", text=msgspec.json.encode(task.input).decode(), whole=True)] if task.input else []
+    said, recalled = await work(context, GENERAL_WORK.name, WRITING, data, await background(context, asked), Written)
     return Done(answer=said.answer, evidence=[i for i in said.evidence if i in recalled], open_points=said.open_points)
 
 

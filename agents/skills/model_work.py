@@ -1,7 +1,9 @@
 """Work by a language model, as the skills that need one share it: what enters, who is asked, and what its failures mean for the task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from agents.llm import prompt
 from agents.llm.door import NoAnswer, Question
@@ -42,39 +44,52 @@ async def background(context: SkillContext, about: str, domain: str | None = Non
     ]
 
 
+def from_others(dependencies: Mapping[str, Any]) -> list[Datum]:
+    """What the tasks that this one depends on gave."""
+    return [
+        Datum(kind="output of another task", text=msgspec.json.encode(output).decode(), fields={"name": name}, whole=True)
+        for name, output in dependencies.items()
+    ]
+
+
 async def work(
     context: SkillContext,
     skill: str,
     instructions: str,
-    data: Sequence[Datum],
+    task: Sequence[Datum],
+    known: Sequence[Datum],
     answer: Any,
-    check: Callable[[Any], list[str]],
+    check: Callable[[Any], list[str]] = lambda _: [],
 ) -> tuple[Any, list[str]]:
-    """What the model makes of `data` (the task itself first), as an `answer` that passed `check`, and the ids of what entered.
+    """What the model makes of the `task` and of what is `known` about it, as an `answer` that passed `check`, and the ids of what entered.
 
-    Raises `SkillError`; the code says why there is nothing (`CODES`).
+    The task enters whole, and what is known as far as it fits. Raises `SkillError`; the code says why there is nothing (`CODES`).
     """
-    model = context.model
-    assert model is not None, "who has no language model is given no such work"
-    timeout_s = min(model.settings.task_timeout_s, context.left_s() - SPARE_S)
+    faculty = context.faculty
+    assert faculty is not None, "who has no language model is given no such work"
+    timeout_s = min(faculty.settings.task_timeout_s, context.left_s() - SPARE_S)
     if timeout_s <= 0:
         raise SkillError("no_time", f"{max(context.left_s(), 0):.1f} s are left of the task's time, too little to ask a language model")
-    fitting, left_out = prompt.fitting(data, model.settings.prompt_len_max)
+    room = faculty.settings.prompt_len_max - prompt.size(task)
+    if room < 0:
+        raise SkillError("too_large", f"the task is {-room} characters longer than what a language model is given here")
+    fitting, left_out = prompt.fitting(known, room)
     noted = Noted()
     noted.take(datum.id for datum in fitting if datum.id is not None)
-    await context.tell(f"the language model is asked ({len(fitting)} texts{f', {left_out} left out' if left_out else ''})")
+    await context.tell(f"the language model is asked; {len(fitting)} memories and lessons enter, {left_out} are left out")
     question = Question(
         purpose=f"task.{skill}",
-        instructions=f"{context.persona} {instructions} {MANNER} {prompt.RULES}",
-        prompt=prompt.whole("The task, and what is known about it:", fitting),
+        instructions=f"{faculty.persona} {instructions} {MANNER} {prompt.RULES}",
+        prompt=prompt.whole("The task, and what is known about it:", [*task, *fitting]),
         answer=answer,
         check=check,
+        tools=faculty.lookups.tools(context.recall, noted, lambda: context.left_s() - SPARE_S),
         timeout_s=timeout_s,
         noted=noted,
         task_id=context.task_id,
     )
     try:
-        return await model.ask(question), list(noted.ids)
+        return await faculty.model.ask(question), list(noted.ids)
     except NoAnswer as e:
         code, retryable = CODES[e.reason]
         raise SkillError(code, f"{skill}: the language model gave nothing, as {e.told}", retryable=retryable) from e

@@ -10,7 +10,7 @@ import msgspec
 
 from agents import profiles
 from agents.learning.actor import RelevantLesson
-from agents.llm.door import LanguageModel
+from agents.llm.faculty import Faculty
 from agents.recall import Noted, NotingRecall
 from agents.skills import SKILLS
 from agents.skills.general_work import GENERAL_WORK, AnyTask
@@ -42,11 +42,10 @@ ACK_WAIT_LEASES = 0.5
 class Worker:
     """`start` it once the log has been read; `stop` gives back what is under way."""
 
-    def __init__(self, tasks: Tasks, skills: Mapping[str, Skill] = SKILLS, model: LanguageModel | None = None, persona: str = "") -> None:
+    def __init__(self, tasks: Tasks, skills: Mapping[str, Skill] = SKILLS, faculty: Faculty | None = None) -> None:
         self._tasks = tasks
         self._skills = skills
-        self._model = model
-        self._persona = persona
+        self._faculty = faculty
         self._bus = tasks.bus
         self._agent = tasks.agent
         self._builtin = frozenset(profiles.load(tasks.settings.profiles_dir))
@@ -148,11 +147,11 @@ class Worker:
         task = assignment.task
         skill = self._skills.get(assignment.skill or "")
         if skill is None or skill.name not in self._tasks.profile.primary_functions:
-            if self._model is None or task.required_skills:
+            if self._faculty is None or task.required_skills:
                 text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
                 raise SkillError("needs_language_model", text)
             return GENERAL_WORK, AnyTask(title=task.title, description=task.description, input=task.input)
-        if skill.needs_language_model and self._model is None:
+        if skill.needs_language_model and self._faculty is None:
             raise SkillError("needs_language_model", f"{skill.name} needs a language model, and there is none here")
         return skill, read_input(skill, task.input)
 
@@ -170,8 +169,7 @@ class Worker:
             tell=partial(self._say, assignment),
             checkpoint=partial(self._handoffs.leave, assignment),
             handoff=handoff,
-            model=self._model,
-            persona=self._persona,
+            faculty=self._faculty,
         )
 
     def _lessons(self, noted: Noted, text: str, domain: str | None, limit: int) -> list[RelevantLesson]:

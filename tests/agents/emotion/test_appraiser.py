@@ -10,6 +10,8 @@ import pytest_asyncio
 from agents.emotion.appraiser import TABLE, ModelAppraiser
 from agents.emotion.rules import Point
 from agents.llm import door
+from agents.llm.faculty import Faculty
+from agents.llm.tools import Lookups
 from bus import streams
 from bus.connection import Bus
 from bus.settings import BusSettings
@@ -30,7 +32,8 @@ class Place:
         model = await self._stack.enter_async_context(door.opened(self._bus, "nexus", self.server.settings(**settings)))
         assert model is not None
         felt = Affect(valence=0.1, arousal=0.0, dominance=0.2, label="neutral", cause="")
-        return await ModelAppraiser("You are nexus.", model).weights(felt, Stimulus(event="praise", cause=cause))
+        faculty = Faculty(model=model, persona="You are nexus.", lookups=Lookups(self._bus, "nexus", dict))
+        return await ModelAppraiser(faculty).weights(felt, Stimulus(event="praise", cause=cause))
 
 
 @pytest_asyncio.fixture

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agents.llm import door
 from agents.llm.door import TOLD, NoAnswer
+from agents.llm.faculty import Faculty
 from agents.llm.settings import LlmSettings
 from agents.llm.tools import Lookups
 from agents.minds import judge
@@ -66,8 +67,8 @@ class Place:
     async def vote(self, judged: Case, name: str = "utility", left_s: float = 30.0, **settings: Any) -> Vote:
         model = await self._stack.enter_async_context(door.opened(self._bus, "ricardo", self.server.settings(**settings)))
         assert model is not None
-        lookups = Lookups(self._bus, "ricardo", Held(self._bus, self.hits), lambda: self.members)
-        return await ModelMind(name, "You are ricardo.", model, lookups).judge(judged, left_s, self.noted)
+        faculty = Faculty(model=model, persona="You are ricardo.", lookups=Lookups(self._bus, "ricardo", lambda: self.members))
+        return await ModelMind(name, faculty, Held(self._bus, self.hits)).judge(judged, left_s, self.noted)
 
     def asked(self, purpose: str) -> Asked:
         """The one request of a kind: only a weighing gives a confidence."""

@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 
 from agents.llm import door
+from agents.llm.faculty import Faculty
+from agents.llm.tools import Lookups
 from agents.recall import Recall, Recalled
 from agents.skills.architecture_design import ARCHITECTURE_DESIGN, Design, DesignWanted, Plan, faults
 from agents.skills.code_generation import CODE_GENERATION, Code, CodeWanted, Draft, SourceFile, checks
@@ -63,10 +65,12 @@ class Place:
 
     async def run(self, skill: Skill, given: Any, **settings: Any) -> Any:
         model = await self._stack.enter_async_context(door.opened(self._bus, "nexus", self.server.settings(**settings)))
+        assert model is not None
+        faculty = Faculty(model=model, persona="You are nexus.", lookups=Lookups(self._bus, "nexus", dict))
         context = SkillContext(
             agent="nexus", task_id="t1", bus=self._bus, recall=Remembers(self._bus),
             lessons=lambda *_: [lesson("lesson-1", "queues", "Bound every queue.")], builtin=frozenset(), now=datetime.now(UTC),
-            left_s=lambda: self.left_s, tell=self._tell, checkpoint=self._checkpoint, model=model, persona="You are nexus.",
+            left_s=lambda: self.left_s, tell=self._tell, checkpoint=self._checkpoint, faculty=faculty,
         )  # fmt: skip
         return await skill.run(context, given)
 
@@ -98,7 +102,7 @@ class TestCode:
         assert set(code.recalled) == {"lesson-1", "m1"}
         [asked] = place.server.asked
         assert all(text in asked.user for text in ("Add two numbers", "no imports", "Bound every queue.", '"id":"m1"'))
-        assert place.told == ["the language model is asked (4 texts)"]
+        assert place.told == ["the language model is asked; 2 memories and lessons enter, 0 are left out"]
 
     async def test_what_does_not_parse_is_told_back_once(self, place: Place) -> None:
         place.server.script.append(draft(content="def add(a, b) return a + b"))
@@ -196,6 +200,14 @@ class TestFailures:
             await place.run(CODE_GENERATION, CodeWanted(description="Add"), task_timeout_s=0.5)
         assert (e.value.code, e.value.retryable) == CODES[reason]
 
+    async def test_a_task_enters_whole_or_not_at_all_and_what_is_known_as_far_as_it_fits(self, place: Place) -> None:
+        description = "x" * 9_000
+        code: Code = await place.run(CODE_GENERATION, CodeWanted(description=description), prompt_len_max=9_060)
+        assert (description in place.server.asked[0].user, code.recalled) == (True, [])
+        with pytest.raises(SkillError) as e:
+            await place.run(CODE_GENERATION, CodeWanted(description=description), prompt_len_max=9_000)
+        assert (e.value.code, e.value.retryable, len(place.server.asked)) == ("too_large", False, 1)
+
     async def test_with_no_time_left_nobody_is_asked(self, place: Place) -> None:
         place.left_s = 0.5
         with pytest.raises(SkillError) as e:
@@ -208,4 +220,4 @@ class TestInjection:
         await place.run(CODE_GENERATION, CodeWanted(description=f"Add. {ORDER}", constraints=[ORDER], language="python"))
         [asked] = place.server.asked
         assert (ORDER in asked.user, ORDER in asked.system) == (True, False)
-        assert set(asked.tools) == {"answer"}
+        assert set(asked.tools) == {"answer", "search_memory"}
