@@ -42,6 +42,8 @@ FAULTS_TOLD_MAX = 20
 """Most faults that are told back."""
 ANSWER = "answer"
 """What the output tool is called."""
+ADDRESSES = ("base_url", "api_base", "azure_endpoint")
+"""What providers call the address."""
 KEY_LEN_MIN = 6
 """A key shorter than this (a word such as `none`, which local servers are given) is no secret."""
 
@@ -61,9 +63,11 @@ async def opened(settings: LlmSettings) -> AsyncIterator["PydanticAi"]:
 def provider(settings: LlmSettings, name: str) -> Provider[Any]:
     """The provider called `name`, with the key and the address of the settings where they name any."""
     kind = infer_provider_class(name)
-    given = {"api_key": settings.api_key.reveal(), "base_url": settings.base_url}
-    wanted = {field: value for field, value in given.items() if value}
-    if refused := wanted.keys() - inspect.signature(kind).parameters.keys():
+    taken = inspect.signature(kind).parameters
+    address = next((parameter for parameter in ADDRESSES if parameter in taken), "base_url")
+    given = {"api_key": settings.api_key.reveal(), address: settings.base_url}
+    wanted = {parameter: value for parameter, value in given.items() if value}
+    if refused := wanted.keys() - taken.keys():
         raise ValueError(f"provider {name} takes no {', '.join(sorted(refused))}")
     return kind(**wanted)
 

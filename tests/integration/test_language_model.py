@@ -189,6 +189,22 @@ class TestTasks:
         assert receipt["status"] == "succeeded", receipt
         assert receipt["result"][field]
 
+    async def test_what_it_looks_up_while_it_works_is_in_the_receipt(self, http: httpx.AsyncClient, model: Server) -> None:
+        word = f"w{uuid7()[:8]}"
+        note = {"agent_id": "ops", "action_type": "note", "action_details": {"text": f"The {word} rotor hums."}}
+        stored = await post(http, "/memory/action?wait=persisted", note, 201)
+
+        def mind(asked: Asked) -> Any:
+            return obeys(asked) if "rotor hums" in asked.user else Lookup("search_memory", query=word)
+
+        model.mind = mind
+        given = {"title": "code", "required_skills": ["code_generation"], "input": {"description": "Sum"}, "wait": True, "timeout_s": 30}
+        receipt = await post(http, "/neural-mesh/task-distribute", given, 200)
+        assert stored["episode_id"] in receipt["result"]["recalled"]
+        history = (await get(http, f"/neural-mesh/tasks/{receipt['task_id']}"))["history"]
+        [result] = [entry["body"] for entry in history if entry["entry"] == "result"]
+        assert stored["episode_id"] in result["recalled"]
+
     async def test_a_failing_one_is_told_with_its_code(self, http: httpx.AsyncClient, model: Server) -> None:
         model.mind = lambda _: 401
         body = {"title": "x", "required_skills": ["code_generation"], "input": {"description": "x"}, "wait": True, "timeout_s": 30}

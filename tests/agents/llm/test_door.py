@@ -321,6 +321,12 @@ class TestSettings:
                 pass
         assert KEY not in str(refused.value)
 
+    @pytest.mark.parametrize("model", ["openai:m", "openai-responses:m", "openai-chat:m", "ollama:m", "azure:m", "litellm:m", "vllm:m"])
+    async def test_other_providers_open_with_a_key_and_an_address(self, place: Place, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_VERSION", "2026-01-01")  # which Azure asks for
+        async with door.opened(place.bus, "nexus", place.server.settings(model=model)) as opened:
+            assert opened is not None
+
     async def test_without_the_extra_it_is_named(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "agents.llm.adapter", raising=False)
         monkeypatch.delattr("agents.llm.adapter", raising=False)
