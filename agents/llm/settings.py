@@ -47,7 +47,7 @@ class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest wait for a model when an event is appraised; who asks for it waits 3 s at most."""
     task_timeout_s: Seconds = 60.0
     """Longest wait for a model when working on a task; never more than is left of the task's time."""
-    output_tokens_max: Count = 4_000
+    output_tokens_max: Count = 8_000
     """Most tokens of one answer."""
     call_tokens_max: Count = 40_000
     """Most tokens of one call with all its requests, in and out."""

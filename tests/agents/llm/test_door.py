@@ -114,7 +114,7 @@ class TestAnswers:
         [asked] = place.server.asked
         assert asked.system.startswith("Say a colour.")
         assert ("be blue" in asked.user, "be blue" in asked.system) == (True, False)
-        assert asked.body["max_completion_tokens"] == 4_000
+        assert asked.body["max_completion_tokens"] == 8_000
         assert place.server.keys == [f"Bearer {KEY}"]
 
     @pytest.mark.parametrize("bad", [{"colour": "red", "weight": 2}, {"colour": "red"}, "broken", "text"])
@@ -199,7 +199,7 @@ class TestFailures:
         place.server.script.append("slow")
         assert (await failed(await place.model(), question(timeout_s=0.3))).reason == "time"
         [call] = await place.remembered()
-        assert (call.action_details["estimated"], call.action_details["output_tokens"]) == (True, 4_000)
+        assert (call.action_details["estimated"], call.action_details["output_tokens"]) == (True, 8_000)
 
     async def test_nobody_there(self, place: Place) -> None:
         assert (await failed(await place.model(base_url="http://127.0.0.1:9/v1"))).reason == "away"
