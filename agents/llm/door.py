@@ -32,7 +32,7 @@ IMPORTANCE = 0.2
 """Of the episode that remembers a call: it says how something else came about."""
 
 TOLD: Mapping[NoAnswerReason, str] = {
-    "time": "it did not answer in time",
+    "time": "there was no answer in time",
     "budget": "the budget of this hour is spent",
     "limit": "the call came to its limit",
     "busy": "it has too much to do",
@@ -44,7 +44,7 @@ TOLD: Mapping[NoAnswerReason, str] = {
 }
 """Each reason as a sentence has it. What an endpoint says itself is nowhere repeated but in the episode."""
 LEFT_ALONE: frozenset[NoAnswerReason] = frozenset({"time", "busy", "away"})
-"""After these an endpoint is left alone for a while, but for who was late because others were before him."""
+"""After these an endpoint is left alone for a while; but not where a call was late as it waited for its turn, or looked things up."""
 
 
 class NoAnswer(Exception):
@@ -151,7 +151,7 @@ class LanguageModel:
         try:
             return await self._in_time(question, granted, spent)
         except NoAnswer as e:
-            if e.reason in LEFT_ALONE and (e.reason != "time" or spent.unmeasured):
+            if e.reason in LEFT_ALONE and (e.reason != "time" or (spent.unmeasured and not spent.tools)):
                 self._rests_until = self._clock() + self.settings.pause_s
             raise
         finally:

@@ -75,9 +75,9 @@ class Labels:
 
     def __init__(self, case: Case) -> None:
         ballot = options.ballot(case.proposal.options)
-        self.candidates = {f"option_{n}": option for n, option in enumerate(ballot.candidates, 1)}
+        candidates = {f"option_{n}": option for n, option in enumerate(ballot.candidates, 1)}
         against = {TURN_DOWN: ballot.against} if ballot.against else {}
-        self.option: Mapping[str, str] = {**self.candidates, **against, ABSTAIN: ABSTAIN}
+        self.option: Mapping[str, str] = {**candidates, **against, ABSTAIN: ABSTAIN}
         self.label: Mapping[str, str] = {option: label for label, option in self.option.items()}
 
     def answer(self, name: str, *fields: tuple[str, Any, Any] | tuple[str, Any]) -> Any:

@@ -293,6 +293,16 @@ class TestLimits:
         place.server.released.set()
         assert (await first).reason == "away"
 
+    async def test_nor_does_who_was_late_as_it_looked_things_up(self, place: Place) -> None:
+        async def run(_: dict[str, Any]) -> str:
+            return "nothing"
+
+        tool = Tool(name="search", description="Search.", schema={"type": "object", "properties": {}}, run=run)
+        place.server.script.extend([Lookup("search"), "slow"])
+        model = await place.model(pause_s=60.0)
+        assert (await failed(model, question(tools=[tool], timeout_s=0.5))).reason == "time"
+        assert model._rests_until == 0.0
+
     def test_what_runs_is_set_aside_and_an_hour_later_there_is_room_again(self) -> None:
         budget = Budget(LlmSettings(hour_tokens_max=1_000, call_tokens_max=700))
         assert [budget.reserve(0.0), budget.reserve(0.0)] == [700, 0]

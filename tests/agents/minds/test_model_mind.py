@@ -156,7 +156,7 @@ class TestFallingBack:
         assert "The language model was not heard, as " in vote.rationale
 
     async def test_with_no_time_left_it_is_not_asked(self, place: Place) -> None:
-        assert "did not answer in time" in (await place.vote(case(GOOD), left_s=0.1)).rationale
+        assert "no answer in time" in (await place.vote(case(GOOD), left_s=0.1)).rationale
         assert place.server.asked == []
 
     async def test_where_only_the_reading_fails_the_weighing_votes(self, place: Place) -> None:
