@@ -174,7 +174,7 @@ class Emotion:
     async def _appraise(self, due: Appraisal) -> None:
         felt = self._last(self._agent)
         assert felt is not None, "nothing is appraised before the initial state"
-        weights = (1.0, 1.0, 1.0)
+        weights = rules.EVEN
         if self._appraiser is not None and due.stimulus.event and len(self._pending) < APPRAISED_ALONE_MIN:
             weights = await self._appraiser.weights(felt.affect, due.stimulus)
         state = rules.now_felt(felt, self._temperament, self._bus.now())

@@ -10,15 +10,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from agents.emotion.rules import WEIGHT_MAX, WEIGHT_MIN, Point, point
+from agents.emotion.rules import EVEN, WEIGHT_MAX, WEIGHT_MIN, Point, point
 from agents.llm import prompt
 from agents.llm.door import NoAnswer, Question
 from agents.llm.faculty import Faculty
 from agents.llm.prompt import Datum
 from schemas.emotion import Affect, Stimulus
 
-TABLE: Point = (1.0, 1.0, 1.0)
-"""The weights of the table itself."""
 APPRAISING = (
     "An event happened to your agent. Say how much it matters: desirability (how strongly it touches what the agent wants), surprise (how"
     " unexpected it is), agency (how much it is, or shows, the agent's own doing and control). Each from 0.5 to 1.5; 1 is an ordinary event"
@@ -57,5 +55,5 @@ class ModelAppraiser:
         try:
             said: Appraised = await self._faculty.model.ask(question)
         except NoAnswer:
-            return TABLE
+            return EVEN
         return said.desirability, said.surprise, said.agency

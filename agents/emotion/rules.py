@@ -40,6 +40,8 @@ CAUSE_TITLE_LEN_MAX = 80
 Point = tuple[float, float, float]
 """Valence, arousal, dominance."""
 
+EVEN: Point = (1.0, 1.0, 1.0)
+"""The weights of an ordinary event: what the table says."""
 DELTAS: Mapping[StimulusEvent, Point] = {
     # desirability of consequences for oneself, confirmed: satisfaction, with some pride in one's own doing
     "task_succeeded": (0.40, 0.10, 0.35),
@@ -117,7 +119,7 @@ def labelled(affect: Affect) -> Affect:
     return affect if affect.label else msgspec.structs.replace(affect, label=label(*point(affect)))
 
 
-def appraise(state: Affect, stimulus: Stimulus, weights: Point = (1.0, 1.0, 1.0)) -> Affect:
+def appraise(state: Affect, stimulus: Stimulus, weights: Point = EVEN) -> Affect:
     """What a stimulus makes of a state (OCC).
 
     The event moves it by its delta times the intensity, each coordinate by its weight more or less, within bounds; then each

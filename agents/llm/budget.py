@@ -1,6 +1,7 @@
 """The budget: how many tokens a call may use now. What runs is set aside beforehand, so that calls side by side stay within it too."""
 
 from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
@@ -22,11 +23,11 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Budget:
-    """The tokens and the money of one instance. Only what happened in this process counts: a restart begins anew."""
+    """The tokens and the money of one instance. `before`, oldest first, was used before it began."""
 
-    def __init__(self, settings: LlmSettings) -> None:
+    def __init__(self, settings: LlmSettings, before: Iterable[Used] = ()) -> None:
         self._settings = settings
-        self._used: deque[Used] = deque()
+        self._used = deque(before)
         self._set_aside = 0
 
     def reserve(self, now: float) -> int:

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from agents.llm.budget import Budget
+from agents.llm.budget import Budget, Used
 from agents.llm.settings import LlmSettings
+from agents.llm.spending import spent_before
 from agents.recall import Noted
 from bus import subjects, telemetry
 from bus.connection import Bus
@@ -115,13 +116,13 @@ class Engine(Protocol):
 class LanguageModel:
     """The language model of one agent."""
 
-    def __init__(self, bus: Bus, agent: str, settings: LlmSettings, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, bus: Bus, agent: str, settings: LlmSettings, engine: Engine, before: Sequence[Used] = ()) -> None:
         self.agent = agent
         self.settings = settings
         self._bus = bus
         self._engine = engine
-        self._clock = clock
-        self._budget = Budget(settings)
+        self._clock = time.monotonic
+        self._budget = Budget(settings, before)
         self._turns = asyncio.Semaphore(settings.calls_max)
         self._rests_until = 0.0
 
@@ -228,4 +229,4 @@ async def opened(bus: Bus, agent: str, settings: LlmSettings) -> AsyncIterator[L
         text = f"CEREBRO_LLM_MODEL is set for {agent}, which needs the extra `llm` (pip install 'cerebro[llm]'): {e}"
         raise Misconfigured(text) from e
     async with adapter.opened(settings) as engine:
-        yield LanguageModel(bus, agent, settings, engine)
+        yield LanguageModel(bus, agent, settings, engine, await spent_before(bus, agent, time.monotonic()))

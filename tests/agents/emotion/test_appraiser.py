@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agents.emotion.appraiser import TABLE, ModelAppraiser
-from agents.emotion.rules import Point
+from agents.emotion.appraiser import ModelAppraiser
+from agents.emotion.rules import EVEN, Point
 from agents.llm import door
 from agents.llm.faculty import Faculty
 from agents.llm.tools import Lookups
@@ -54,7 +54,7 @@ async def test_weights_of_valence_arousal_and_dominance(place: Place) -> None:
 @pytest.mark.parametrize("what", [500, 401, "slow", "text", {**GOOD, "desirability": 9}, {**GOOD, "desirability": -1}])
 async def test_where_it_is_not_heard_or_goes_too_far_the_table_stands(place: Place, what: Any) -> None:
     place.server.mind = lambda _: what
-    assert await place.weights(appraisal_timeout_s=0.5) == TABLE
+    assert await place.weights(appraisal_timeout_s=0.5) == EVEN
 
 
 async def test_the_cause_is_data(place: Place) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -27,10 +28,13 @@ from bus.connection import Bus
 from bus.errors import Misconfigured
 from bus.log import entries
 from bus.secret import Secret
+from bus.service import Service
 from bus.settings import BusSettings
 from schemas.entry import Entry
-from schemas.memory import Action
+from schemas.memory import Action, EpisodePage, EpisodeView, RecentFilter
+from schemas.words import rfc3339
 from tests.agents.llm.endpoint import IN, KEY, MODEL, OUT, Asked, Lookup, Server, serving
+from tests.agents.skills.hits import episode
 
 GOOD = {"colour": "red", "weight": 0.5}
 
@@ -63,10 +67,20 @@ class Place:
         assert opened is not None
         return opened
 
+    async def answer(self, row: subjects.Subject, answer: Callable[[Any], Awaitable[Any]]) -> None:
+        service = Service(self.bus, "memory", "a memory of the test's")
+        service.answer(row, answer)
+        await service.start()
+        self._stack.push_async_callback(service.stop)
+
     async def remembered(self) -> list[Action]:
         """The calls that the log holds, in order."""
         found = await entries(self.bus, [subjects.EPISODE.wildcard])
         return [e.body for e in found if isinstance(e, Entry) and e.agent == "nexus"]
+
+
+def call_of(moment: datetime, tokens: int) -> EpisodeView:
+    return episode("c", timestamp=rfc3339(moment), action_type="llm_call", action_details={"input_tokens": tokens})
 
 
 @pytest_asyncio.fixture
@@ -241,6 +255,23 @@ class TestLimits:
         await model.ask(question())
         assert (await failed(model)).reason == "budget"
         assert len(place.server.asked) == 1
+
+    async def test_what_was_used_before_a_restart_counts(self, place: Place) -> None:
+        ago = [10, 1_000, 3_590]  # seconds
+        held = [call_of(place.bus.now() - timedelta(seconds=s), tokens=300) for s in ago]
+
+        async def recent(asked: RecentFilter) -> EpisodePage:
+            assert (asked.agent_id, asked.action_type) == ("nexus", "llm_call")
+            first = int(asked.before or 0)
+            return EpisodePage(episodes=held[first : first + 1], next_before=str(first + 1) if first + 1 < len(held) else None)
+
+        await place.answer(subjects.MEMORY_RECENT, recent)
+        assert (await failed(await place.model(hour_tokens_max=1_300, call_tokens_max=500))).reason == "budget"
+        assert await (await place.model(hour_tokens_max=1_500, call_tokens_max=500)).ask(question()) == Answer("red", 0.5)
+
+    async def test_without_memory_it_begins_anew_and_says_so(self, place: Place, caplog: pytest.LogCaptureFixture) -> None:
+        await place.model()
+        assert "its budget begins anew" in caplog.text
 
     async def test_money_of_the_hour(self, place: Place) -> None:
         model = await place.model(hour_cost_max=0.01, price_input=1.0, price_output=10.0, call_tokens_max=700)
