@@ -19,6 +19,16 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long an assignment holds without a sign of life."""
     progress_s: Annotated[float, Meta(gt=0, le=600)] = 2.0
     """How often a worker shows that it lives."""
+    steal_after_s: Annotated[float, Meta(gt=0, le=3_600)] = 5.0
+    """How long an assigned task may wait without being begun before an idle agent takes it. From `lease_s` on: never."""
+    skill_timeout_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
+    """Longest time one skill may work on one task; one that hangs fails as `timed_out`, and another agent may try."""
+    retry_first_s: Annotated[float, Meta(ge=0, le=600)] = 0.5
+    """Pause before a task that failed is tried again; it doubles with each failure."""
+    retry_max_s: Annotated[float, Meta(ge=0, le=3_600)] = 30.0
+    """Longest such pause."""
+    success_half_life_s: Annotated[float, Meta(ge=1)] = 7 * 86_400.0
+    """Time in which an outcome loses half of its weight in the success rates. 7 days."""
     weight_skill: Weight = 0.35
     """Share of the skill match in the score of an assignment; the five are normalised to a sum of 1."""
     weight_similarity: Weight = 0.2

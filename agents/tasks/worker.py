@@ -15,6 +15,7 @@ from agents.skills import SKILLS
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
 from agents.tasks.handoff import Handoffs
+from agents.tasks.split import input_of
 from bus import subjects
 from bus.cancelling import end
 from bus.delivery import Ack, Outcome, Retry
@@ -108,7 +109,7 @@ class Worker:
             await asyncio.sleep(self._tasks.settings.progress_s)
 
     async def _progress(self, assignment: Assignment, message: str | None) -> None:
-        progress = Progress(fence=assignment.fence, message=message)
+        progress = Progress(fence=assignment.fence, message=message, instance=self._tasks.instance)
         await self._bus.publish(subjects.TASK_PROGRESS, progress, task=assignment.task.task_id, agent=self._agent)
 
     async def _say(self, assignment: Assignment, message: str) -> None:
@@ -122,7 +123,7 @@ class Worker:
         """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
         fence, noted = assignment.fence, Noted()
         try:
-            output = await self._run_skill(assignment, noted, begun=begun)
+            output = await self._in_time(assignment, noted, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
@@ -134,14 +135,38 @@ class Worker:
             return Failure(fence=fence, error=error, recalled=noted.receipt())
         return Result(fence=fence, output=output, recalled=noted.receipt())
 
-    async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
-        skill = self._skills.get(assignment.skill or "")
+    async def _in_time(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
+        """The work, ended where it hangs: signs of life come from the worker, so a lease alone would never end."""
+        limit_s = self._tasks.settings.skill_timeout_s
+        bound = asyncio.timeout(limit_s)
+        try:
+            async with bound:
+                return await self._work_off(assignment, noted, begun=begun)
+        except TimeoutError as e:
+            if not bound.expired():
+                raise
+            raise SkillError("timed_out", f"{assignment.skill} was not done within {limit_s:g} s", retryable=True) from e
+
+    async def _work_off(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
+        """The output of the skill; where several are required, of each in turn, by skill. Only a single one goes on from a packet."""
+        task = assignment.task
+        required = list(dict.fromkeys(task.required_skills))
+        if len(required) > 1:
+            return {name: await self._run_skill(assignment, name, input_of(task, name), noted, begun=False) for name in required}
+        return await self._run_skill(assignment, assignment.skill, task.input, noted, begun=begun)
+
+    async def _run_skill(self, assignment: Assignment, name: str | None, given: dict[str, Any], noted: Noted, *, begun: bool) -> object:
+        skill = self._known(name)
+        found = read_input(skill, given)
+        handoff = await self._handoffs.last(assignment) if begun else None
+        return msgspec.to_builtins(await skill.run(self._context(assignment, noted, handoff), found))
+
+    def _known(self, name: str | None) -> Skill:
+        skill = self._skills.get(name or "")
         if skill is None or skill.name not in self._tasks.profile.primary_functions:
             text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
             raise SkillError("needs_language_model", text)
-        given = read_input(skill, assignment.task.input)
-        handoff = await self._handoffs.last(assignment) if begun else None
-        return msgspec.to_builtins(await skill.run(self._context(assignment, noted, handoff), given))
+        return skill
 
     def _context(self, assignment: Assignment, noted: Noted, handoff: dict[str, Any] | None) -> SkillContext:
         t, task_id = self._tasks, assignment.task.task_id
