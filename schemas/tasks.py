@@ -76,7 +76,7 @@ def subtask_fault(subtasks: list[Subtask]) -> str | None:
 class Why(Reply, frozen=True, kw_only=True):
     """The parts of a score, each 0…1: skill match, similarity to the profile, success rate, free capacity, affect.
 
-    `success` is hopeful: the mean of what the log says plus one standard deviation; `Score.record` has both.
+    `success` is hopeful: the mean of what the log says plus half a standard deviation; `Score.record` has both.
     """
 
     skill: float

@@ -20,8 +20,9 @@ PRIOR_MEAN = 0.5
 """What is expected of an agent of which nothing is known."""
 PRIOR_WEIGHT = 2.0
 """How many outcomes a prior weighs: with the mean above it is Beta(1, 1)."""
-DEVIATIONS = 1.0
-"""Standard deviations above the mean that a rate hopes for, so that who is little known is tried (Kaufmann et al. 2012)."""
+DEVIATIONS = 0.5
+"""Standard deviations above the mean that are hoped for, so that who is little known, or has not been tried for long, is tried
+(an upper confidence bound: Kaufmann, Cappé and Garivier 2012). More of them cost more than they find (docs/benchmarks.md)."""
 KEPT_MAX = 1_000
 """Most skills, and most domains of skills, of one agent that are counted; those without an outcome for the longest time go first."""
 

@@ -137,13 +137,17 @@ BUGS: tuple[Planted, ...] = (
         "outputs",
     ),
     Planted("what has been begun is stolen", "tasks", tasks.unbegun, 'state.status == "assigned"', "True"),
-    Planted("a task is stolen without a new fence", "tasks", Tasks._publish_assignment, "state.fence + 1", "state.fence + (not stolen_from)"),
+    Planted(
+        "a task is stolen without a new fence", "tasks", Tasks._publish_assignment, "state.fence + 1", "state.fence + (not stolen_from)"
+    ),
     Planted("a failed task is tried again at once", "tasks", tasks.due, "now < state.not_before", "False"),
     Planted("work that hangs is waited for", "tasks", Worker._in_time, "asyncio.timeout(limit_s)", "asyncio.timeout(None)"),
-    Planted("a task is split that one agent could do", "tasks", split.scattered, " and not set.intersection(*agents)", " and len(agents) > 1"),
+    Planted(
+        "a task is split that one agent could do", "tasks", split.scattered, " and not set.intersection(*agents)", " and len(agents) > 1"
+    ),
     Planted("a part of a split task is forgotten", "tasks", split.parts, "dict.fromkeys(task.required_skills)", "task.required_skills[:1]"),
     Planted("success fades by the local clock", "tasks", Book._task, "earned.domain, entry.time,", "earned.domain, datetime.now(UTC),"),
-    Planted("success counts under an old fence too", "tasks", Book._task, "rules.credit(before, after)", "_any_word(entry, after)"),
+    Planted("who has a task when it is cancelled has done it", "tasks", tasks.credit, 'after.outcome.status == "succeeded"', "True"),
     Planted("work is given up while it may still be ours", "tasks", Worker._tell, "while self._held(assignment)", "while False"),
     Planted("a receipt has a new id each time", "learning", Learning._integrate, '"integrated")', '"integrated", self._bus.clock())'),
     Planted(

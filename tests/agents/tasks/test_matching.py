@@ -79,8 +79,8 @@ class TestScore:
         assert choice is not None
         why, record = choice.scores[0].why, choice.scores[0].record
         assert record == SuccessRecord(mean=0.75, deviation=0.1936, successes=2, failures=0, prior=0.5)
-        assert (why.skill, why.success, why.load, why.affect) == (1.0, 0.9436, 0.75, 0.5)
-        parts = 0.35 * 1 + 0.2 * why.similarity + 0.2 * 0.9436 + 0.15 * 0.75 + 0.1 * 0.5
+        assert (why.skill, why.success, why.load, why.affect) == (1.0, 0.8468, 0.75, 0.5)
+        parts = 0.35 * 1 + 0.2 * why.similarity + 0.2 * 0.8468 + 0.15 * 0.75 + 0.1 * 0.5
         assert choice.scores[0].score == pytest.approx(parts, abs=1e-4)
 
 
