@@ -68,6 +68,21 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    tasks_ = commands.add_parser("tasks", help="what the log says of tasks and who got them")
+    looks = tasks_.add_subparsers(required=True, metavar="ACTION", dest="action")
+    simulate_ = looks.add_parser("simulate", help="judge the recorded assignments again, with other weights")
+    simulate_.add_argument("--weight", action="append", metavar="NAME=SHARE", help="skill, similarity, success, load or affect; 0 to 1")
+    simulate_.add_argument(
+        "--log", type=Path, metavar="FILE", help="a file of `cerebro tasks export`, or of GET /events, in place of a mesh"
+    )
+    simulate_.add_argument("--json", action="store_true", help="everything, as one JSON object")
+    export_ = looks.add_parser("export", help="print the log of tasks, an entry a line")
+    for look in (simulate_, export_):
+        look.add_argument(
+            "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+        )
+    tasks_.set_defaults(command=tasks)
+
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
@@ -161,6 +176,13 @@ def rebuild(parsed: argparse.Namespace) -> int:
 def reembed(parsed: argparse.Namespace) -> int:
     """Fill another space of vectors."""
     from cerebro.reembed import main as handle
+
+    return handle(parsed)
+
+
+def tasks(parsed: argparse.Namespace) -> int:
+    """Judge recorded assignments again, or print the log of tasks."""
+    from cerebro.tasks import main as handle
 
     return handle(parsed)
 
