@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from schemas.words import Token
+
 Weight = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -13,6 +15,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     profiles_dir: str = ""
     """Folder with further profiles (`<name>.json`), each one more agent. Empty: the three that come with the project."""
+    instances: dict[Token, Annotated[int, Meta(ge=0, le=100)]] = {}
+    """How many instances of an agent `cerebro up` starts, as in `{"nexus": 2}`; 1 where nothing is said. They share its tasks."""
     task_concurrency: Annotated[int, Meta(ge=1, le=100)] = 4
     """Most tasks one instance works on at a time, before the mesh's affect lowers it."""
     lease_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0

@@ -31,6 +31,13 @@ def parser() -> argparse.ArgumentParser:
     up_.add_argument(
         "--nats", default="127.0.0.1:4222", metavar="HOST:PORT", help="where NATS listens (127.0.0.1:4222); port 0: a free one"
     )
+    up_.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="NAME=COUNT",
+        help="how many instances of an agent (CEREBRO_AGENTS_INSTANCES, else 1)",
+    )
     up_.set_defaults(command=up)
 
     run_ = commands.add_parser("run", help="run one actor against the servers of the settings")
@@ -94,7 +101,7 @@ def up(parsed: argparse.Namespace) -> int:
     from cerebro.address import Address
     from cerebro.embedded.child import ServerFailed
     from cerebro.launcher import Launcher, LauncherError
-    from cerebro.options import Options
+    from cerebro.options import Options, instances, known
     from cerebro.runfile import AlreadyRunning
     from cerebro.settings import SettingsError, read
 
@@ -102,7 +109,8 @@ def up(parsed: argparse.Namespace) -> int:
         settings = read(os.environ)  # a mistake in the settings is said here, once, and not by five actors
         agents = sorted(load(settings.agents.profiles_dir))
         http, nats = Address.parse(parsed.http), Address.parse(parsed.nats)
-        options = Options(data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents)
+        counts = {**known(settings.agents.instances, agents), **instances(parsed.agent, agents)}
+        options = Options(data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents, instances=counts)
         asyncio.run(until_signal(Launcher(options).run))
     except (AlreadyRunning, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
         print(f"cerebro: {failure}", file=sys.stderr)
