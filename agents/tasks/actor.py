@@ -63,7 +63,7 @@ class Tasks:
         self.until = until
         self.book = Book(settings.ended_kept_max, settings.success_half_life_s)
         self.load: Callable[[], float] = lambda: 0.0
-        self._booked: Counter[str] = Counter()
+        self._booked: dict[tuple[str, int], str] = {}
         self._weights = Weights(**{name: getattr(settings, f"weight_{name}") for name in Weights.__struct_fields__})
 
     def capacity(self) -> int:
@@ -143,7 +143,7 @@ class Tasks:
 
     def _candidates(self) -> list[Candidate]:
         present: Mapping[str, Profile] = self.members.present("tasks")
-        holding, each = self.book.open_by_agent() + self._booked, self.capacity()
+        holding, each = self.book.open_by_agent() + self._booked_now(), self.capacity()
         return [
             Candidate(
                 agent=agent,
@@ -155,6 +155,10 @@ class Tasks:
             )
             for agent, profile in present.items()
         ]
+
+    def _booked_now(self) -> Counter[str]:
+        """How many tasks each agent is being given at this moment, which the fold does not show yet."""
+        return Counter(agent for (task_id, fence), agent in self._booked.items() if not self._shows(task_id, fence))
 
     def _instances(self, agent: str) -> int:
         known = self.members.roster.get(agent)
@@ -182,12 +186,13 @@ class Tasks:
 
     async def _give(self, state: TaskState, choice: Choice, *, reason: str | None, stolen_from: str | None = None) -> None:
         """Assign it under the next fence; until the fold shows that, the agent counts as booked."""
-        self._booked[choice.agent] += 1
+        key = state.task_id, state.fence + 1
+        self._booked[key] = choice.agent
         try:
             await self._publish_assignment(state, choice, reason, stolen_from)
-            await self.until(lambda: self._shows(state.task_id, state.fence + 1), SHOWN_WITHIN_S)
+            await self.until(lambda: self._shows(*key), SHOWN_WITHIN_S)
         finally:
-            self._booked[choice.agent] -= 1
+            self._booked.pop(key, None)
 
     def _shows(self, task_id: str, fence: int) -> bool:
         state = self.book.open.get(task_id)

@@ -23,12 +23,14 @@ from agents.recall import Recall
 from agents.settings import AgentSettings
 from agents.skills.skill import Skill
 from agents.tasks.actor import Tasks
+from agents.tasks.matching import Choice
 from agents.tasks.success import SuccessBook
 from agents.tasks.worker import Worker
 from bus import presence
 from bus.errors import Unavailable
 from schemas.consensus import Opened
 from schemas.members import Profile
+from schemas.tasks import Submission
 from tests.simulation.client import VirtualClient, WatchedBus
 from tests.simulation.loop import OWNER, Owned, passes
 from tests.simulation.server import START_S
@@ -214,6 +216,11 @@ class Node:
             self.actor._look(self)  # type: ignore[arg-type]
             if self._works:
                 self.work.pull()
+
+    def would_assign(self) -> Choice | None:
+        """Who would get the next task by what it knows, with the scores of all."""
+        task = Submission(title="The next one", required_skills=["work"], domain="any")
+        return self.tasks._choose(task, self.tasks._candidates(), frozenset()) if self._works else None
 
     def state(self) -> dict[str, bytes]:
         """What it knows of every proposal, task and lesson, as bytes that can be compared."""

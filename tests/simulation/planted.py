@@ -147,6 +147,7 @@ BUGS: tuple[Planted, ...] = (
     ),
     Planted("a part of a split task is forgotten", "tasks", split.parts, "dict.fromkeys(task.required_skills)", "task.required_skills[:1]"),
     Planted("success fades by the local clock", "tasks", Book._task, "earned.domain, entry.time,", "earned.domain, datetime.now(UTC),"),
+    Planted("a task that is being given counts twice", "tasks", Tasks._booked_now, " if not self._shows(task_id, fence)", ""),
     Planted("who has a task when it is cancelled has done it", "tasks", tasks.credit, 'after.outcome.status == "succeeded"', "True"),
     Planted("work is given up while it may still be ours", "tasks", Worker._tell, "while self._held(assignment)", "while False"),
     Planted("a receipt has a new id each time", "learning", Learning._integrate, '"integrated")', '"integrated", self._bus.clock())'),

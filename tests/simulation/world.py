@@ -318,7 +318,9 @@ class World:
             differ = [name for name in state.keys() | theirs.keys() if state.get(name) != theirs.get(name)]
             demand(not differ, f"{first.instance} and {node.instance} know different things of {sorted(differ)}")
             demand(node.emotion.alignment() == mood, f"{first.instance} and {node.instance} align to different affects")
+        given = first.would_assign()
         for node in self.living():
+            demand(node.would_assign() == given, f"{first.instance} and {node.instance} would give the next task to different agents")
             self._recount(node)
             if node.emotion in node.actor.protocols:
                 for agent, entry in self.oracle.affects.items():
