@@ -89,6 +89,13 @@ def parser() -> argparse.ArgumentParser:
             "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
         )
     tasks_.set_defaults(command=tasks)
+    verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
+    verify_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    verify_.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the public keys (keys/seal of the data folder)")
+    verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
+    verify_.set_defaults(command=verify)
 
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
@@ -191,6 +198,13 @@ def reembed(parsed: argparse.Namespace) -> int:
 def tasks(parsed: argparse.Namespace) -> int:
     """Judge recorded assignments again, or print the log of tasks."""
     from cerebro.tasks import main as handle
+
+    return handle(parsed)
+
+
+def verify(parsed: argparse.Namespace) -> int:
+    """Compare what is persisted with what was sealed."""
+    from cerebro.verify import main as handle
 
     return handle(parsed)
 
