@@ -26,7 +26,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     steal_after_s: Annotated[float, Meta(gt=0, le=3_600)] = 5.0
     """How long an assigned task may wait without being begun before an idle agent takes it. From `lease_s` on: never."""
     skill_timeout_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
-    """Longest time one skill may work on one task; one that hangs fails as `timed_out`, and another agent may try."""
+    """Longest time one skill may work on one task; one that hangs fails as `timed_out`, and another agent may try.
+    Skills that wait for others (`final_approval`) have the time of their task."""
     retry_first_s: Annotated[float, Meta(ge=0, le=600)] = 0.5
     """Pause before a task that failed is tried again; it doubles with each failure."""
     retry_max_s: Annotated[float, Meta(ge=0, le=3_600)] = 30.0

@@ -7,7 +7,7 @@ import pytest
 from bench import table
 from bench.routing import Loads, compared, mean, spans
 
-pytestmark = pytest.mark.bench
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 SEEDS = 20
 TASKS = 4_000
 

@@ -38,7 +38,7 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     handoff: dict[str, Any] | None = None
 
 
-REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
+REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_SPLIT, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
 """What is remembered of a task that only repeats its submission or its result."""
 
 
@@ -63,7 +63,10 @@ def bad_input(message: str, path: str) -> SkillError:
 
 
 class Skill(msgspec.Struct, frozen=True, kw_only=True):
-    """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`."""
+    """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`.
+
+    `patient`: it waits for others, so that only the time of its task bounds it, and not `skill_timeout_s`.
+    """
 
     name: str
     description: str
@@ -71,3 +74,4 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     output: Any
     run: Callable[[SkillContext, Any], Awaitable[Any]]
     needs_language_model: bool = False
+    patient: bool = False

@@ -123,7 +123,7 @@ class Worker:
         """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
         fence, noted = assignment.fence, Noted()
         try:
-            output = await self._in_time(assignment, noted, begun=begun)
+            output = await self._work_off(assignment, noted, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
@@ -134,18 +134,6 @@ class Worker:
             error = TaskError(code="skill_error", message=message, retryable=True)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
         return Result(fence=fence, output=output, recalled=noted.receipt())
-
-    async def _in_time(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
-        """The work, ended where it hangs: signs of life come from the worker, so a lease alone would never end."""
-        limit_s = self._tasks.settings.skill_timeout_s
-        bound = asyncio.timeout(limit_s)
-        try:
-            async with bound:
-                return await self._work_off(assignment, noted, begun=begun)
-        except TimeoutError as e:
-            if not bound.expired():
-                raise
-            raise SkillError("timed_out", f"{assignment.skill} was not done within {limit_s:g} s", retryable=True) from e
 
     async def _work_off(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
         """The output of the skill; where several are required, of each in turn, by skill. Only a single one goes on from a packet."""
@@ -159,7 +147,19 @@ class Worker:
         skill = self._known(name)
         found = read_input(skill, given)
         handoff = await self._handoffs.last(assignment) if begun else None
-        return msgspec.to_builtins(await skill.run(self._context(assignment, noted, handoff), found))
+        return msgspec.to_builtins(await self._in_time(skill, self._context(assignment, noted, handoff), found))
+
+    async def _in_time(self, skill: Skill, context: SkillContext, given: object) -> object:
+        """What the skill makes of it, ended where it hangs: signs of life come from the worker, so the lease alone would never end."""
+        limit_s = None if skill.patient else self._tasks.settings.skill_timeout_s
+        bound = asyncio.timeout(limit_s)
+        try:
+            async with bound:
+                return await skill.run(context, given)
+        except TimeoutError as e:
+            if not bound.expired():
+                raise
+            raise SkillError("timed_out", f"{skill.name} was not done within {limit_s:g} s", retryable=True) from e
 
     def _known(self, name: str | None) -> Skill:
         skill = self._skills.get(name or "")

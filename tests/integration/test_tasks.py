@@ -59,8 +59,8 @@ class Performance:
         self.let_go = asyncio.Event()
 
     def skills(self, *names: str) -> dict[str, Skill]:
-        known = {"quick": self._quick, "slow": self._slow, "broken": self._broken}
-        return {n: Skill(name=n, description=f"{n} work", input=Input, output=str, run=known[n]) for n in names}
+        known = {"quick": self._quick, "slow": self._slow, "patient": self._slow, "broken": self._broken}
+        return {n: Skill(name=n, description=f"{n} work", input=Input, output=str, run=known[n], patient=n == "patient") for n in names}
 
     async def _quick(self, context: SkillContext, given: Input) -> Any:
         self.begun.append(context.agent)
@@ -314,6 +314,15 @@ class TestFailure:
         assert (task.status, task.error.code, task.error.message) == ("failed", "timed_out", "slow was not done within 0.5 s")
         assert set(play.begun[:2]) == {"nexus", "aria"}
         assert play.stopped == play.begun
+
+    async def test_who_waits_for_others_is_not_hurried(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("patient", "slow"), settings=replace(SETTINGS, skill_timeout_s=0.3, retry_first_s=0.0))
+        await mesh.submit("waits", required_skills=["patient"])
+        await mesh.submit("hangs", required_skills=["slow"])
+        assert (await mesh.end("hangs")).status == "failed"
+        assert (await mesh.ask("waits")).status == "running"
+        play.let_go.set()
+        assert (await mesh.end("waits")).status == "succeeded"
 
     async def test_bad_input_is_named_and_not_tried_again(self, mesh: Mesh, play: Performance) -> None:
         await mesh.agent("nexus", play.skills("quick"))
