@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from agents.tasks.matching import Weights
 from schemas.words import Token
 
 Weight = Annotated[float, Meta(ge=0, le=1)]
@@ -48,3 +49,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Ended proposals, and ended tasks, kept in the fold; older ones are read from the log when asked for."""
     judge_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 3.0
     """Longest time to gather what a vote rests on."""
+
+    @property
+    def weights(self) -> Weights:
+        """The shares of the five parts of a score."""
+        return Weights(**{name: getattr(self, f"weight_{name}") for name in Weights.__struct_fields__})

@@ -149,14 +149,9 @@ def _candidates(job: Job, books: dict[str, SuccessBook], policy: Policy) -> list
     ]
 
 
-def usual_weights() -> Weights:
-    settings = AgentSettings()
-    return Weights(**{name: getattr(settings, f"weight_{name}") for name in Weights.__struct_fields__})
-
-
 def policies() -> dict[str, Policy]:
     """What is compared."""
-    usual, half_life_s = usual_weights(), AgentSettings().success_half_life_s
+    usual, half_life_s = AgentSettings().weights, AgentSettings().success_half_life_s
     return {
         "nothing is learnt": Policy(msgspec.structs.replace(usual, success=0.0), half_life_s),
         "learnt, nothing fades": Policy(usual, NO_DECAY_S),

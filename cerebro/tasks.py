@@ -9,13 +9,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from agents.settings import AgentSettings
 from agents.tasks.matching import Weights
 from agents.tasks.replay import Judged, Report, replay
 from bus import entries as entries_
@@ -27,7 +25,7 @@ from bus.settings import BusSettings
 from cerebro.reach import NotRunning, bus_settings
 from cerebro.settings import SettingsError, read
 from schemas.entry import Entry, Malformed
-from schemas.words import rfc3339
+from schemas.words import Time, rfc3339
 
 CONNECT_S: Final = 5.0
 """Longest wait for the server."""
@@ -47,7 +45,7 @@ class Line(msgspec.Struct, frozen=True):
 
     subject: str
     seq: int
-    time: datetime
+    time: Time
     body: msgspec.Raw
 
 
@@ -76,7 +74,7 @@ def _export(parsed: argparse.Namespace) -> int:
 
 def _simulate(parsed: argparse.Namespace) -> int:
     settings = read(os.environ).agents
-    weights = changed(_usual(settings), parsed.weight or [])
+    weights = changed(settings.weights, parsed.weight or [])
     found = _from_file(parsed.log) if parsed.log else _recorded(parsed.data)
     report = replay(found, weights, settings.success_half_life_s)
     print(msgspec.json.encode(_told(report, weights)).decode() if parsed.json else "\n".join(_lines(report, weights)))
@@ -122,10 +120,6 @@ def _parsed(path: Path, lines: Iterable[str]) -> Iterator[Entry]:
 
 
 # the weights
-
-
-def _usual(settings: AgentSettings) -> Weights:
-    return Weights(**{name: getattr(settings, f"weight_{name}") for name in Weights.__struct_fields__})
 
 
 def changed(weights: Weights, given: list[str]) -> Weights:

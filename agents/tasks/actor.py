@@ -19,7 +19,7 @@ from agents.relevance import similarity
 from agents.settings import AgentSettings
 from agents.tasks import graph, matching, rules, split
 from agents.tasks.book import Book
-from agents.tasks.matching import Candidate, Choice, Weights
+from agents.tasks.matching import Candidate, Choice
 from agents.tasks.rules import TaskState
 from agents.tasks.views import detail, view
 from bus import subjects
@@ -64,7 +64,6 @@ class Tasks:
         self.book = Book(settings.ended_kept_max, settings.success_half_life_s)
         self.load: Callable[[], float] = lambda: 0.0
         self._booked: dict[tuple[str, int], str] = {}
-        self._weights = Weights(**{name: getattr(settings, f"weight_{name}") for name in Weights.__struct_fields__})
 
     def capacity(self) -> int:
         """Most tasks one instance works on at a time now: the setting, lowered by the mesh's affect, at least 1."""
@@ -182,7 +181,7 @@ class Tasks:
             await self._give(state, choice, reason=reason, stolen_from=state.agent)
 
     def _choose(self, task: Submission, candidates: Sequence[Candidate], tried: frozenset[str]) -> Choice | None:
-        return matching.choose(task, candidates, tried, self._weights, similarity)
+        return matching.choose(task, candidates, tried, self.settings.weights, similarity)
 
     async def _give(self, state: TaskState, choice: Choice, *, reason: str | None, stolen_from: str | None = None) -> None:
         """Assign it under the next fence; until the fold shows that, the agent counts as booked."""

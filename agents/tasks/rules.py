@@ -287,7 +287,7 @@ def due(state: TaskState, now: datetime, alive: Alive) -> Assign | Finish | None
 
 def unbegun(state: TaskState, now: datetime, steal_after_s: float) -> bool:
     """Whether it has waited with its agent for so long, without being begun, that an idle one may take it."""
-    waits = state.held and state.status == "assigned" and state.outcome is None
+    waits = state.held and state.status == "assigned"
     return waits and state.assigned_at is not None and now >= state.assigned_at + timedelta(seconds=steal_after_s)
 
 

@@ -79,7 +79,9 @@ class TestBadInput:
         with pytest.raises(BadInput, match="nothing would count"):
             changed(USUAL, [f"{name}=0" for name in ("skill", "similarity", "success", "load", "affect")])
 
-    @pytest.mark.parametrize("line", ['{"subject": 1}', "{", "hello"])
+    @pytest.mark.parametrize(
+        "line", ['{"subject": 1}', "{", "hello", '{"subject": "a", "seq": 1, "time": "2026-11-22T10:00:09", "body": {}}']
+    )
     def test_a_line_that_is_no_entry_is_named(self, line: str, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
         log.write_text(log.read_text() + line + "\n")
         assert run("simulate", "--log", str(log)) == 2

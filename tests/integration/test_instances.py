@@ -36,6 +36,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         started.stop()
 
 
+def reaching(many: Up) -> dict[str, str]:
+    """The environment of a process that reaches the servers of this mesh."""
+    run = many.run
+    return os.environ | {"CEREBRO_NATS_URL": run.nats, "CEREBRO_POSTGRES_DSN": run.postgres, "CEREBRO_REDIS_URL": run.redis}
+
+
 async def connected(http: httpx.AsyncClient) -> dict[str, Any]:
     """All agents, once every instance has joined."""
 
@@ -78,6 +84,24 @@ class TestInstances:
     async def test_what_was_killed_is_back_as_a_new_instance(self, many: Up) -> None:
         async with client(many.run.http) as http:
             assert (await connected(http))["nexus"]["instances"] == 2
+
+    async def test_one_that_is_started_by_hand_joins_and_says_goodbye(self, many: Up) -> None:
+        async with client(many.run.http) as http:
+            await connected(http)
+            by_hand = subprocess.Popen([sys.executable, "-m", "cerebro", "run", "nexus"], env=reaching(many), stderr=subprocess.DEVNULL)
+            try:
+
+                async def nexus(count: int) -> bool:
+                    found = (await get(http, "/neural-mesh/connected-agents"))["agents"]
+                    return bool(found["nexus"]["instances"] == count)
+
+                await eventually(lambda: nexus(3))
+                by_hand.terminate()
+                await eventually(lambda: nexus(2))
+                assert by_hand.wait(timeout=10) == 0
+            finally:
+                by_hand.kill()
+                by_hand.wait()
 
 
 class TestAFourthAgent:

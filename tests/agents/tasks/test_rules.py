@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.tasks import rules
-from agents.tasks.rules import ATTEMPTS_MAX, HISTORY_LEN_MAX, LOST_MAX, Assign, Credit, Finish
+from agents.tasks.rules import ATTEMPTS_MAX, HISTORY_LEN_MAX, LOST_MAX, Assign, Credit, Finish, TaskState
 from bus import subjects
 from schemas.tasks import Finished, Progress, Submission
 from tests.agents.tasks.story import Story, at, everyone_lives, nobody_lives
@@ -324,6 +324,8 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("assigned"), AGENTS, st.integers(1, 8)),
         st.tuples(st.just("progress"), AGENTS, st.integers(1, 8)),
+        st.tuples(st.just("stolen"), AGENTS, st.integers(1, 8)),
+        st.tuples(st.just("split"), AGENTS, st.just(0)),
         st.tuples(st.just("result"), AGENTS, st.integers(1, 8)),
         st.tuples(st.just("failure"), AGENTS, st.integers(1, 8)),
         st.tuples(st.just("cancel"), AGENTS, st.just(0)),
@@ -331,6 +333,18 @@ STEPS = st.lists(
     ),
     max_size=40,
 )
+
+
+def tell(s: Story, verb: str, agent: str, fence: int) -> TaskState:
+    match verb:
+        case "cancel":
+            return s.cancel(agent)
+        case "split":
+            return s.split("a", "b")
+        case "stolen":
+            return s.assigned(agent, fence, stolen_from="nexus")
+    state: TaskState = getattr(s, verb)(agent, fence)
+    return state
 
 
 class TestAnyInterleaving:
@@ -346,13 +360,14 @@ class TestAnyInterleaving:
                 if isinstance(verdict, Finish):
                     s.finished(verdict.end)
                 continue
-            tell = getattr(s, verb)
-            state = tell(agent) if verb == "cancel" else tell(agent, fence)
+            state = tell(s, verb, agent, fence)
             if verb == "result" and before.held and (agent, fence) == (before.agent, before.fence):
                 words.append(("succeeded", agent))
             elif verb == "cancel" and before.outcome is None and before.finished is None:
                 words.append(("cancelled", agent))
             assert state.fence >= before.fence
+            assert before.status != "running" or verb != "stolen" or state.agent == before.agent
+            assert not before.composite or not state.held
             assert before.outcome is None or state.outcome == before.outcome
             assert before.finished is None or state.finished == before.finished
         state = s.state
@@ -364,10 +379,8 @@ class TestAnyInterleaving:
     def test_every_replica_folds_the_same_however_it_reads(self, steps: list[tuple[str, str, int]]) -> None:
         s = told()
         for verb, agent, fence in steps:
-            if verb == "cancel":
-                s.cancel(agent)
-            elif verb != "look":
-                getattr(s, verb)(agent, fence)
+            if verb != "look":
+                tell(s, verb, agent, fence)
         again = None
         for entry in [e for e in s.entries for _ in range(2)]:
             again = rules.apply(again, entry)
