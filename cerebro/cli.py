@@ -59,6 +59,16 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
+    key_ = commands.add_parser("key", help="the API keys of the gateway")
+    key_.add_argument("action", choices=("add", "list", "revoke"))
+    key_.add_argument("name", nargs="?", metavar="NAME", help="which one, for add and revoke")
+    key_.add_argument(
+        "--scope", action="append", choices=("read", "write", "operate"), help="what it is for; may be repeated (read and write)"
+    )
+    key_.add_argument("--agent", action="append", metavar="AGENT", help="the only name it may write in; may be repeated (any)")
+    key_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    key_.set_defaults(command=key)
+
     memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
     actions = memory_.add_subparsers(required=True, metavar="ACTION")
     rebuild_ = actions.add_parser("rebuild", help="make derived memory again from the log")
@@ -177,6 +187,13 @@ def tour(parsed: argparse.Namespace) -> int:
 def dead(parsed: argparse.Namespace) -> int:
     """List, show or redrive what could not be processed."""
     from cerebro.dead import main as handle
+
+    return handle(parsed)
+
+
+def key(parsed: argparse.Namespace) -> int:
+    """Make, list or revoke API keys."""
+    from cerebro.key import main as handle
 
     return handle(parsed)
 

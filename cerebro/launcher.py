@@ -142,6 +142,7 @@ class Launcher:
             "CEREBRO_MEMORY_SEAL_KEYS_DIR": str(self._data / SEAL_KEYS),
             **self._options.environment,
             **{variable: self._urls[name] for name, variable in EXTERNAL.items()},
+            "CEREBRO_GATEWAY_RATES_REDIS_URL": self._urls["redis"],
             "CEREBRO_GATEWAY_HTTP_HOST": self._http.host,
             "CEREBRO_GATEWAY_HTTP_PORT": str(self._http.port),
             "CEREBRO_GATEWAY_STOP_S_MAX": GATEWAY_STOP_S,
