@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -85,6 +85,23 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    _add_tasks(commands)
+
+    verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
+    verify_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    verify_.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the public keys (keys/seal of the data folder)")
+    verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
+    verify_.set_defaults(command=verify)
+
+    commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
+    commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
+    return root
+
+
+def _add_tasks(commands: Any) -> None:
+    """`tasks` with what it can do; `commands` is what the other commands were added to."""
     tasks_ = commands.add_parser("tasks", help="what the log says of tasks and who got them")
     looks = tasks_.add_subparsers(required=True, metavar="ACTION", dest="action")
     simulate_ = looks.add_parser("simulate", help="judge the recorded assignments again, with other weights")
@@ -99,17 +116,6 @@ def parser() -> argparse.ArgumentParser:
             "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
         )
     tasks_.set_defaults(command=tasks)
-    verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
-    verify_.add_argument(
-        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
-    )
-    verify_.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the public keys (keys/seal of the data folder)")
-    verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
-    verify_.set_defaults(command=verify)
-
-    commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
-    commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
-    return root
 
 
 def up(parsed: argparse.Namespace) -> int:
