@@ -5,7 +5,7 @@ MESH      the log. File storage, kept by age and size, republished as `log.>`, w
 TIMERS    what the server says when its time has come; MESH takes it from there.
 LESSONS   every lesson, for good; the server itself sources it from MESH.
 DEAD      dead letters.
-presence  bucket in memory, 3 s to live: who is a member now.
+presence  bucket, 3 s to live, written lazily: who is a member now. In memory it would be gone after the server's restart.
 affect    bucket: the last state of each agent; the server itself keeps it from MESH.
 idempotency  bucket: the gateway's replies by `Idempotency-Key`.
 keys      bucket: the API keys of the gateway, by name; hashes, no secrets.
@@ -114,7 +114,7 @@ def _bucket(bus: Bus, name: str, **options: Any) -> dict[str, Any]:
 
 def _presence(bus: Bus) -> dict[str, Any]:
     ttl = int(PRESENCE_TTL_S * NS)
-    return _bucket(bus, "presence", storage="memory", max_age=ttl, duplicate_window=ttl, allow_rollup_hdrs=False)
+    return _bucket(bus, "presence", storage="file", persist_mode="async", max_age=ttl, duplicate_window=ttl, allow_rollup_hdrs=False)
 
 
 def _affect(bus: Bus) -> dict[str, Any]:
@@ -159,17 +159,20 @@ async def remake_affect(bus: Bus) -> None:
     await _reconcile(bus, config)
 
 
-def _must_be_made_anew(known: dict[str, Any], config: dict[str, Any]) -> bool:
-    """Whether a bucket has what cannot be taken back: no deletion, or markers of what expired, which allow every rollup."""
-    markers = config["storage"] == "memory" and "subject_delete_marker_ttl" in known
-    return bool(known.get("deny_delete", False) > config.get("deny_delete", False) or markers)
+def _must_be_made_anew(bus: Bus, known: dict[str, Any], config: dict[str, Any]) -> bool:
+    """Whether it is a bucket that has what the server does not take back: no deletion; or the presence of an earlier version, which was
+    in memory, or had markers of what expired, which allow every rollup.
+    """
+    stricter = known.get("deny_delete", False) > config.get("deny_delete", False)
+    differs = known.get("storage") != config["storage"] or "subject_delete_marker_ttl" in known
+    return bool(stricter or (differs and config["name"] == f"KV_{bus.stream('presence')}"))
 
 
 async def _reconcile(bus: Bus, config: dict[str, Any]) -> None:
     name = config["name"]
     known = await bus.api(f"STREAM.INFO.{name}", {})
-    if "error" not in known and _must_be_made_anew(known["config"], config):
-        await bus.api(f"STREAM.DELETE.{name}", {})  # the server never takes this back; what is lost lasts a day, or is made again
+    if "error" not in known and _must_be_made_anew(bus, known["config"], config):
+        await bus.api(f"STREAM.DELETE.{name}", {})  # the server does not change this; what is lost lasts a day, or is made again
         known = {"error": {}}
     if "error" not in known and known["config"].get("allow_msg_schedules", False) > config.get("allow_msg_schedules", False):
         log.warning(OPEN_TO_ROLLUPS, name, bus.stream(subjects.TIMERS))

@@ -32,6 +32,13 @@ def parser() -> argparse.ArgumentParser:
     up_.add_argument(
         "--nats", default="127.0.0.1:4222", metavar="HOST:PORT", help="where NATS listens (127.0.0.1:4222); port 0: a free one"
     )
+    up_.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="NAME=COUNT",
+        help="how many instances of an agent (CEREBRO_AGENTS_INSTANCES, else 1)",
+    )
     up_.set_defaults(command=up)
 
     run_ = commands.add_parser("run", help="run one actor against the servers of the settings")
@@ -80,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     reembed_.set_defaults(command=reembed)
 
     _add_admission(commands)
+    _add_tasks(commands)
 
     verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
     verify_.add_argument(
@@ -106,6 +114,24 @@ def _add_admission(commands: Any) -> None:
     keys_ = commands.add_parser("keys", help="make the keys, and who may do what, for a NATS server that is not cerebro up's")
     keys_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="where they are made (.cerebro)")
     keys_.set_defaults(command=keys)
+
+
+def _add_tasks(commands: Any) -> None:
+    """`tasks` with what it can do; `commands` is what the other commands were added to."""
+    tasks_ = commands.add_parser("tasks", help="what the log says of tasks and who got them")
+    looks = tasks_.add_subparsers(required=True, metavar="ACTION", dest="action")
+    simulate_ = looks.add_parser("simulate", help="judge the recorded assignments again, with other weights")
+    simulate_.add_argument("--weight", action="append", metavar="NAME=SHARE", help="skill, similarity, success, load or affect; 0 to 1")
+    simulate_.add_argument(
+        "--log", type=Path, metavar="FILE", help="a file of `cerebro tasks export`, or of GET /events, in place of a mesh"
+    )
+    simulate_.add_argument("--json", action="store_true", help="everything, as one JSON object")
+    export_ = looks.add_parser("export", help="print the log of tasks, an entry a line")
+    for look in (simulate_, export_):
+        look.add_argument(
+            "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+        )
+    tasks_.set_defaults(command=tasks)
 
 
 def _add_backup(commands: Any) -> None:
@@ -138,7 +164,7 @@ def up(parsed: argparse.Namespace) -> int:
     from cerebro.address import Address
     from cerebro.embedded.child import ServerFailed
     from cerebro.launcher import Launcher, LauncherError
-    from cerebro.options import Options
+    from cerebro.options import Options, instances, known
     from cerebro.runfile import AlreadyRunning
     from cerebro.settings import SettingsError, read
 
@@ -146,8 +172,16 @@ def up(parsed: argparse.Namespace) -> int:
         settings = read(os.environ)  # a mistake in the settings is said here, once, and not by five actors
         agents = sorted(load(settings.agents.profiles_dir))
         http, nats = Address.parse(parsed.http), Address.parse(parsed.nats)
+        counts = {**known(settings.agents.instances, agents), **instances(parsed.agent, agents)}
         options = Options(
-            data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents, bus=settings.bus, tls=settings.nats
+            data=parsed.data,
+            http=http,
+            nats=nats,
+            environment=dict(os.environ),
+            agents=agents,
+            instances=counts,
+            bus=settings.bus,
+            tls=settings.nats,
         )
         asyncio.run(until_signal(Launcher(options).run))
     except (AlreadyRunning, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
@@ -258,6 +292,13 @@ def keys(parsed: argparse.Namespace) -> int:
 
     settings = read(os.environ)
     return make(parsed.data, sorted(load(settings.agents.profiles_dir)), settings.bus)
+
+
+def tasks(parsed: argparse.Namespace) -> int:
+    """Judge recorded assignments again, or print the log of tasks."""
+    from cerebro.tasks import main as handle
+
+    return handle(parsed)
 
 
 def backup(parsed: argparse.Namespace) -> int:
