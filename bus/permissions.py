@@ -24,7 +24,8 @@ from bus.settings import BusSettings
 from bus.subjects import By, Subject
 
 EVERYTHING = (">",)
-PRESENCE, AFFECT, IDEMPOTENCY, API_KEYS = "presence", "affect", "idempotency", "keys"
+PRESENCE, AFFECT, IDEMPOTENCY, API_KEYS = BUCKETS = ("presence", "affect", "idempotency", "keys")
+STREAMS = (subjects.MESH, subjects.LESSONS, subjects.DEAD, subjects.TIMERS)
 DISCOVERY = "$SRV.>"
 """Where NATS micro services are found, asked what they are, and answer."""
 ANY_INBOX = "_INBOX.>"
@@ -171,8 +172,7 @@ class _Rights:
         match self._who.role:
             case Role.BUILTIN:
                 yield from _reads(self._log, s.stream(subjects.LESSONS))
-                yield from (f"STREAM.INFO.{name}" for name in (s.stream(subjects.DEAD), s.stream(subjects.TIMERS), presence, affect, kept))
-                yield from (f"CONSUMER.LIST.{s.stream(name)}" for name in (subjects.MESH, subjects.LESSONS, subjects.DEAD))
+                yield from (f"{verb}.{name}" for verb in ("STREAM.INFO", "CONSUMER.LIST") for name in names(s))
                 workers = (i.name for i in self._everyone if i.role in {Role.BUILTIN, Role.EXTERNAL})
                 yield from (f"CONSUMER.DURABLE.CREATE.{self._log}.{s.work_consumer(name)}" for name in workers)
                 yield f"CONSUMER.INFO.{self._log}.{self._work}"
@@ -191,6 +191,11 @@ class _Rights:
                 filter_ = self._on(subjects.TASK_ASSIGNED, own=True)
                 yield f"CONSUMER.CREATE.{self._log}.{self._work}.{filter_}"  # the server holds the request to this filter
                 yield from (f"CONSUMER.{verb}.{self._log}.{self._work}" for verb in ("INFO", "MSG.NEXT"))
+
+
+def names(settings: BusSettings) -> list[str]:
+    """Every stream and bucket as it stands on the server."""
+    return [settings.stream(name) for name in STREAMS] + [f"KV_{settings.stream(name)}" for name in BUCKETS]
 
 
 def _reads(*streams: str) -> Iterator[str]:

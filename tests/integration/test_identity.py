@@ -18,7 +18,7 @@ from bus import streams, subjects
 from bus.connection import Bus
 from bus.errors import Forbidden, NotAdmitted
 from bus.log import entries, follow
-from bus.permissions import Identity, Role, allowed, permissions
+from bus.permissions import Identity, Role, allowed, names, permissions
 from bus.presence import listen
 from bus.settings import BusSettings
 from cerebro.embedded.nats import NatsServer
@@ -87,7 +87,7 @@ def examples(row: subjects.Subject) -> Iterator[str]:
 
 def everything() -> list[str]:
     """Subjects of every kind: each row, the log's copies, inboxes, acknowledgements, JetStream's API, discovery, the system."""
-    stored = ["MESH", "LESSONS", "DEAD", "TIMERS", "KV_presence", "KV_affect", "KV_idempotency", "KV_keys"]
+    stored = names(BusSettings())
     verbs = ["INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"]
     consumers = [*(f"work-{name}" for name in [*BUILTIN, *EXTERNAL]), "memory", "theirs"]
     calls = ["CREATE.MESH.{}", "CREATE.MESH.{}.mesh.>", "DURABLE.CREATE.MESH.{}", "INFO.MESH.{}", "DELETE.MESH.{}", "MSG.NEXT.MESH.{}"]
@@ -139,6 +139,10 @@ class TestMatrix:
 
 @pytest.mark.asyncio(loop_scope="module")
 class TestNobodyActsForAnother:
+    async def test_no_stream_is_left_out(self, house: House) -> None:
+        async with house.bus("operator") as operator:
+            assert sorted(names(operator.settings)) == sorted(config["name"] for config in streams.declared(operator))
+
     async def test_a_forbidden_publish_is_an_error_at_once_that_names_the_subject(self, house: House) -> None:
         async with house.bus("ops") as ops, asyncio.timeout(2):  # less than one try of a publish takes to time out
             with pytest.raises(Forbidden, match=r"mesh\.consensus\.p\.vote\.aria"):
