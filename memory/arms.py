@@ -67,6 +67,11 @@ class Arms:
         self._settings = settings
         self._nearest = statement("vector_arm_nearest", space=space.id, dimensions=space.dimensions) if space else None
 
+    def begin(self, asked: SearchRequest) -> None:
+        """Embed the question already: of all that `reach` has to wait for, it takes longest."""
+        if self._embedding is not None and asked.mode != "text":
+            self._embedding.begin(asked.query)
+
     async def reach(self, asked: SearchRequest, filters: Filters, depth: int) -> tuple[Arm, Arm]:
         """The best passages of about `depth` texts by each arm, as what they belong to. Raises `Unavailable`."""
         corpus = asyncio.ensure_future(self._corpus(filters))

@@ -66,6 +66,7 @@ class Search:
         asked = msgspec.convert(storable(msgspec.to_builtins(asked)), SearchRequest)
         epoch = self._answers.epoch
         page = self._page(asked)
+        self._arms.begin(asked)
         state = await positions(self._database)
         key = self._key(state, asked)
         known, degraded = await self._answers.get(key), None
