@@ -1,6 +1,6 @@
 -- What stands at most $2 places before or after the owners of these passages, in the same session of the same agent, and passes
 -- the filters. Echoes (without content) are nobody's neighbours. All passages of a text have its time, and the first speaks for it.
--- Of agents that have as many passages as texts none needs to be counted.
+-- Where an agent has as many passages as texts, each text is one passage, and none is counted.
 SELECT
     s.id AS source, n.kind, n.owner, n.distance,
     n.terms * CASE
