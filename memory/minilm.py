@@ -25,7 +25,7 @@ LAYERS: Final = 6
 HEADS: Final = 12
 HEAD_WIDTH: Final = DIMENSIONS // HEADS
 NORM_EPSILON: Final = 1e-12
-IN_BLOCKS: Final = "X86_V4" in np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+IN_BLOCKS: Final = "X86_V4" in np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", ())
 """Whether OpenBLAS takes small matrices as they are (AVX-512: up to a million multiplications). It copies larger ones, and on other
 processors all, into an order of its own first, which for the few words of a question costs as much as the product.
 """
