@@ -1,7 +1,8 @@
 """Prometheus metrics under the names of the specification (`aria_…`), in a registry of our own.
 
-What the gateway sees itself is counted as it happens; what the memory actor and the agents hold is read when
-Prometheus asks. The number of label values is bounded: agents' names and subjects come from outside.
+What the gateway sees itself is counted as it happens; what the memory actor and the agents hold, and what memory counted of
+the log, is read when Prometheus asks: to hear every entry only to count it was a twelfth of the cost of ingest. The number of
+label values is bounded: agents' names and subjects come from outside.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from typing import Final
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from schemas.members import AgentsView
@@ -38,12 +39,6 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
-        self._messages = Counter(
-            "aria_neural_mesh_messages",
-            "Neural mesh communication messages accepted by the log",
-            ["from_agent", "to_agent", "message_type"],
-            registry=self.registry,
-        )
         self._connected = Gauge("aria_neural_mesh_agent_connected", "Agent connection status", ["agent_id"], registry=self.registry)
         self._agents: set[str] = set()
         self._memory = _MemoryFigures()
@@ -54,12 +49,6 @@ class Metrics:
         method = method if method in METHODS else "other"
         self._requests.labels(method, endpoint, str(status)).inc()
         self._durations.labels(method, endpoint).observe(seconds)
-
-    def message(self, name: str, agent: str) -> None:
-        """Count one entry that the log accepted: `name` is its row of the table, `agent` the one its subject names."""
-        agent = self._label(agent)
-        source, target = ("mesh", agent) if name in TO_ITS_AGENT else (agent, EVERYONE)
-        self._messages.labels(source, target, name).inc()
 
     def text(self, stats: MemoryStats | None, agents: AgentsView | None) -> bytes:
         """The exposition. Without `stats` or `agents` (their actor is away) their series are absent, not stale."""
@@ -91,7 +80,17 @@ class _MemoryFigures(Collector):
             for component, size in self.stats.storage_bytes.items():
                 usage.add_metric([component], size)
             yield from self._database(self.stats)
+            yield self._messages(self.stats)
         yield usage
+
+    @staticmethod
+    def _messages(stats: MemoryStats) -> Metric:
+        labels = ["from_agent", "to_agent", "message_type"]
+        messages = CounterMetricFamily("aria_neural_mesh_messages", "Neural mesh communication messages accepted by the log", labels=labels)
+        for name, by_agent in stats.messages.items():
+            for agent, count in by_agent.items():
+                messages.add_metric(["mesh", agent, name] if name in TO_ITS_AGENT else [agent, EVERYONE, name], count)
+        return messages
 
     @staticmethod
     def _database(stats: MemoryStats) -> Iterator[Metric]:

@@ -287,7 +287,9 @@ class Holdings(Reply, frozen=True, kw_only=True):
 
 
 class MemoryStats(Reply, frozen=True, kw_only=True):
-    """`memory.stats`: what the memory actor holds and how its parts are."""
+    """`memory.stats`: what the memory actor holds and how its parts are. `messages` counts what the log has brought it since it began,
+    by the name of the message in the table of subjects, then by the agent in its subject.
+    """
 
     episodes: int
     concepts: int
@@ -300,4 +302,5 @@ class MemoryStats(Reply, frozen=True, kw_only=True):
     storage_bytes: dict[str, int]
     parts: dict[str, PartHealth]
     queries: dict[str, QueryTimes]
+    messages: dict[str, dict[str, int]] = {}
     holdings: Holdings | None = None
