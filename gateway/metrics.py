@@ -5,7 +5,9 @@ the log, is read when Prometheus asks: to hear every entry only to count it was 
 label values is bounded: agents' names and subjects come from outside.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter as Counts
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import psutil
@@ -14,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from schemas.members import AgentsView
-from schemas.memory import MemoryStats
+from schemas.memory import MemoryStats, QueryTimes
 
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 AGENT_LABELS_MAX = 200
@@ -81,6 +83,7 @@ class _MemoryFigures(Collector):
                 usage.add_metric([component], size)
             yield from self._database(self.stats)
             yield self._messages(self.stats)
+            yield from self._model_calls(self.stats)
         yield usage
 
     @staticmethod
@@ -93,11 +96,35 @@ class _MemoryFigures(Collector):
         return messages
 
     @staticmethod
+    def _model_calls(stats: MemoryStats) -> Iterator[Metric]:
+        calls = CounterMetricFamily("aria_llm_calls", "Calls to a language model", labels=["agent_id", "purpose", "result"])
+        tokens: Counts[tuple[str, str]] = Counts()
+        cost: defaultdict[str, float] = defaultdict(float)
+        for told in stats.model_calls:
+            calls.add_metric([told.agent_id, told.purpose, told.result], told.calls)
+            tokens.update({(told.agent_id, "input"): told.input_tokens, (told.agent_id, "output"): told.output_tokens})
+            cost[told.agent_id] += told.cost
+        yield calls
+        used = CounterMetricFamily("aria_llm_tokens", "Tokens of language models", labels=["agent_id", "direction"])
+        for labels, count in tokens.items():
+            used.add_metric(labels, count)
+        yield used
+        paid = CounterMetricFamily("aria_llm_cost", "Cost of language models, by the prices of the settings", labels=["agent_id"])
+        for agent, sum_of_it in cost.items():
+            paid.add_metric([agent], sum_of_it)
+        yield paid
+        yield _histogram("aria_llm_call_duration_seconds", "Duration of calls to a language model", "purpose", stats.model_call_times)
+
+    @staticmethod
     def _database(stats: MemoryStats) -> Iterator[Metric]:
         yield GaugeMetricFamily("aria_db_connections_active", "Active database connections", value=stats.db_connections)
-        queries = HistogramMetricFamily("aria_db_query_duration_seconds", "Database query execution time", labels=["query_type"])
-        for query, times in stats.queries.items():
-            bounds = sorted((float(bound), float(count)) for bound, count in times.buckets.items() if float(bound) != float("inf"))
-            buckets = [(str(bound), count) for bound, count in bounds] + [("+Inf", float(times.count))]
-            queries.add_metric([query], buckets=buckets, sum_value=times.sum_s)
-        yield queries
+        yield _histogram("aria_db_query_duration_seconds", "Database query execution time", "query_type", stats.queries)
+
+
+def _histogram(name: str, documentation: str, label: str, told: Mapping[str, QueryTimes]) -> Metric:
+    histogram = HistogramMetricFamily(name, documentation, labels=[label])
+    for value, times in told.items():
+        bounds = sorted((float(bound), float(count)) for bound, count in times.buckets.items() if float(bound) != float("inf"))
+        buckets = [(str(bound), count) for bound, count in bounds] + [("+Inf", float(times.count))]
+        histogram.add_metric([value], buckets=buckets, sum_value=times.sum_s)
+    return histogram

@@ -67,6 +67,8 @@ class Stats:
             parts=parts,
             queries=dict(self._database.times()),
             messages=self._tally.counts,
+            model_calls=self._tally.model_calls(),
+            model_call_times=self._tally.model_call_times(),
             holdings=await holdings(self._database, asked.agent_id) if asked.holdings else None,
         )
 

@@ -7,7 +7,7 @@ import pytest
 
 from bus.subjects import ASK_AGENTS, ASK_TASKS, MEMORY_STATS
 from schemas.members import AgentsView, AgentView
-from schemas.memory import MemoryStats, PartHealth, QueryTimes
+from schemas.memory import MemoryStats, ModelCalls, PartHealth, QueryTimes
 from schemas.tasks import TaskPage
 from tests.gateway.conftest import Door
 
@@ -121,6 +121,25 @@ class TestMetrics:
         text = (await door.http.get("/metrics")).text.splitlines()
         assert 'aria_neural_mesh_messages_total{from_agent="nexus",message_type="lesson",to_agent="all"} 3.0' in text
         assert 'aria_neural_mesh_messages_total{from_agent="mesh",message_type="task.assigned",to_agent="aria"} 1.0' in text
+
+    async def test_count_calls_to_a_language_model_as_memory_was_brought_them(self, door: Door):
+        answered = ModelCalls(
+            agent_id="ricardo", purpose="vote.weigh", result="answered", calls=2, input_tokens=100, output_tokens=20, cost=0.25
+        )
+        late = ModelCalls(agent_id="ricardo", purpose="vote.weigh", result="time", calls=1, input_tokens=10)
+        took = {"vote.weigh": QueryTimes(count=3, sum_s=9.5, buckets={"1": 2, "10": 3})}
+        await door.stand_in({MEMORY_STATS: msgspec.structs.replace(STATS, model_calls=[answered, late], model_call_times=took)})
+        text = (await door.http.get("/metrics")).text.splitlines()
+        for line in (
+            'aria_llm_calls_total{agent_id="ricardo",purpose="vote.weigh",result="answered"} 2.0',
+            'aria_llm_calls_total{agent_id="ricardo",purpose="vote.weigh",result="time"} 1.0',
+            'aria_llm_tokens_total{agent_id="ricardo",direction="input"} 110.0',
+            'aria_llm_tokens_total{agent_id="ricardo",direction="output"} 20.0',
+            'aria_llm_cost_total{agent_id="ricardo"} 0.25',
+            'aria_llm_call_duration_seconds_count{purpose="vote.weigh"} 3.0',
+            'aria_llm_call_duration_seconds_bucket{le="1.0",purpose="vote.weigh"} 2.0',
+        ):
+            assert line in text
 
     async def test_of_parts_that_are_away_are_absent(self, door: Door):
         text = (await door.http.get("/metrics")).text
