@@ -1,7 +1,7 @@
 """How fast the mesh takes in what happens: from the first publish on the log until everything is committed in PostgreSQL.
 
-Without embeddings, beside the same statements with the same parameters run bare by asyncpg on the same server, in transactions
-as large as the memory actor's and interleaved in one run. With embeddings, beside the bare speed of the model.
+Without embeddings, beside the same statements with the same parameters run bare by asyncpg on the same server, in batches of
+500 and interleaved in one run. With embeddings, beside the bare speed of the model.
 """
 
 import asyncio
@@ -39,9 +39,6 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 
 ROUNDS = 5
 BATCH = 500
-"""Entries in one atomic batch on the log."""
-TRANSACTION = MemorySettings().batch_len_max
-"""Rows in one transaction, as of the memory actor."""
 BUS, BARE, FOLD = WAYS = ("through the bus", "its statements, bare", "its fold, without the bus")
 PUBLISHERS = 2
 EMBEDDED_ROWS = 400
@@ -165,8 +162,8 @@ async def folded(database: RecordingDatabase, numbers: Sequence[int]) -> tuple[f
     transactions = []
     database.taken()
     start = time.perf_counter()
-    for at in range(0, len(rows), TRANSACTION):
-        some = rows[at : at + TRANSACTION]
+    for at in range(0, len(rows), BATCH):
+        some = rows[at : at + BATCH]
         async with database.transaction() as connection:
             taken = await fold.take(connection, some)
             await advance(database, connection, PERSISTER, some[-1].stream_seq, len(taken))

@@ -47,8 +47,7 @@ AHEAD_MAX: Final = 2
 """Most that is read ahead of the batch that is being committed, in batches."""
 UNSETTLED_MAX: Final = 1
 """Most committed batches that wait to be settled behind the one that is; then the next is not committed."""
-IN_FLIGHT_MAX: Final = AHEAD_MAX + UNSETTLED_MAX + 1
-"""Most that is delivered and not acknowledged, in batches: read ahead, being committed, and committed."""
+
 Line = asyncio.Queue[Batch]
 """Where pieces wait to be committed, and batches to be settled, in the order of the log."""
 
@@ -94,7 +93,6 @@ class Persister:
             filters=(),
             batch_max=self._settings.batch_len_max,
             piece_max=self._piece_len,
-            in_flight_max=IN_FLIGHT_MAX * self._settings.batch_len_max,
             ack_wait_s=self._settings.ack_wait_s,
             in_order=True,
         )

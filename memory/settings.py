@@ -58,7 +58,7 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     reconnect_pause_s: Positive = 0.5
     """Pause between two tries to reach PostgreSQL."""
 
-    batch_len_max: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
+    batch_len_max: Annotated[int, Meta(ge=1, le=1_000)] = 500
     """Most entries of the log that are committed in one transaction."""
     batch_bytes_max: Count = 16 * 1024 * 1024
     """Most bytes of rows in one transaction; one larger row goes alone."""
