@@ -147,7 +147,9 @@ def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
 
 
 class Durable:
-    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome.
+    """Deliveries of a durable consumer, each to be settled. `filters`: none of them is the whole stream, which the server finds faster.
+    `batch_max`: most that are asked for at a time; `piece_max`: most that are handed over at a time; `in_flight_max`: most that wait
+    for their outcome.
 
     `in_order`: for one reader at a time, who must see entries in the order of the log. What another left unsettled would come again
     when its time is over, behind later entries; so whoever comes next begins again after the last entry before which all are settled.
@@ -164,12 +166,14 @@ class Durable:
         ack_wait_s: float = ACK_WAIT_S,
         stream: str = subjects.MESH,
         in_order: bool = False,
+        piece_max: int | None = None,
     ) -> None:
         self._bus = bus
         self.name = name
         self._in_order = in_order
         self._stream = stream
         self._batch_max = batch_max
+        self._piece_max = piece_max or batch_max
         self._config = {
             "durable_name": name,
             "deliver_policy": "all",
@@ -183,8 +187,9 @@ class Durable:
     async def __aiter__(self) -> AsyncIterator[list[Delivery]]:
         pull = Pull(self._bus, self._stream, self.declare, self._batch_max)
         async for batch in pull.batches():
-            if batch:
-                yield [self._delivery(msg) for msg in batch]
+            messages = batch or []
+            for at in range(0, len(messages), self._piece_max):
+                yield [self._delivery(msg) for msg in messages[at : at + self._piece_max]]
 
     async def declare(self) -> str:
         """Make the consumer, or bring it in step; its place in the log stays."""

@@ -111,6 +111,8 @@ class _Rights:
         if not self._trusted:
             yield from (f"{self._settings.inbox(i.name)}.>" for i in self._everyone if i.role in PUBLISHES and i.role is not Role.EXTERNAL)
             return
+        if self._who.role is Role.BUILTIN:
+            yield f"$JS.API.CONSUMER.DURABLE.CREATE.{self._log}.{MEMORY_CONSUMER}"
         others = {self._settings.work_consumer(i.name) for i in self._everyone} | {MEMORY_CONSUMER}
         for consumer in sorted(others - set(self._acknowledges())):
             yield f"$JS.API.CONSUMER.MSG.NEXT.{self._log}.{consumer}"
@@ -173,8 +175,7 @@ class _Rights:
             case Role.BUILTIN:
                 yield from _reads(self._log, s.stream(subjects.LESSONS))
                 yield from (f"{verb}.{name}" for verb in ("STREAM.INFO", "CONSUMER.LIST") for name in names(s))
-                workers = (i.name for i in self._everyone if i.role in {Role.BUILTIN, Role.EXTERNAL})
-                yield from (f"CONSUMER.DURABLE.CREATE.{self._log}.{s.work_consumer(name)}" for name in workers)
+                yield f"CONSUMER.DURABLE.CREATE.{self._log}.*"  # its own, and those of agents that may make none
                 yield f"CONSUMER.INFO.{self._log}.{self._work}"
             case Role.MEMORY:
                 yield from _reads(self._log, *(s.stream(name) for name in (subjects.LESSONS, subjects.DEAD)), affect, kept)

@@ -1,4 +1,4 @@
-"""The gateway as an actor: serve HTTP, keep a connection to NATS, count what the log accepts, stop in good order."""
+"""The gateway as an actor: serve HTTP, keep a connection to NATS, stop in good order."""
 
 import asyncio
 import logging
@@ -11,7 +11,6 @@ from bus.errors import Unavailable
 from bus.settings import BusSettings
 from gateway.app import application
 from gateway.call import Gate
-from gateway.listener import count_messages
 from gateway.metrics import Metrics
 from gateway.server import bind, server
 from gateway.settings import GatewaySettings
@@ -44,7 +43,7 @@ async def run(bus: BusSettings, settings: GatewaySettings, ready: Callable[[], N
 
 
 async def _connect(settings: BusSettings, gate: Gate) -> None:
-    """Reach NATS for the first time, however long that takes, and listen to what the log accepts, as long as NATS admits us."""
+    """Reach NATS for the first time, however long that takes; then see to it that NATS admits us."""
     while True:
         try:
             bus = await Bus.connect(settings, "gateway")
@@ -53,7 +52,6 @@ async def _connect(settings: BusSettings, gate: Gate) -> None:
             await asyncio.sleep(CONNECT_PAUSE_S)
         else:
             gate.connect(bus)
-            await count_messages(bus, gate.metrics)
             await bus.while_admitted()
 
 
