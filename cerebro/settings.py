@@ -14,6 +14,7 @@ import msgspec
 from agents.settings import AgentSettings
 from bus.secret import Secret
 from bus.settings import BusSettings
+from gateway.a2a.settings import A2ASettings
 from gateway.settings import GatewaySettings
 from memory.settings import MemorySettings
 
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemorySettings = MemorySettings()
     agents: AgentSettings = AgentSettings()
     gateway: GatewaySettings = GatewaySettings()
+    a2a: A2ASettings = A2ASettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is written to stderr: this level and above."""
 

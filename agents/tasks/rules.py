@@ -14,6 +14,7 @@ from schemas.tasks import (
     Failure,
     Finished,
     HistoryEntry,
+    InputAnswer,
     Progress,
     Result,
     Score,
@@ -32,7 +33,9 @@ LOST_MAX = 10
 
 
 class TaskState(msgspec.Struct, frozen=True, kw_only=True):
-    """One task as the log says. `outcome` is how it must be finished, from the entry that made it so on."""
+    """One task as the log says. `outcome` is how it must be finished, from the entry that made it so on; `waiting` says that whoever
+    has it waits for input.
+    """
 
     task_id: str
     task: Submission
@@ -49,6 +52,7 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     lease_until: datetime | None = None
     scores: tuple[Score, ...] = ()
     fraction: float | None = None
+    waiting: bool = False
     failures: int = 0
     losses: int = 0
     tried: frozenset[str] = frozenset()
@@ -134,9 +138,11 @@ def _folded(state: TaskState, entry: Entry) -> TaskState:
     match entry.body:
         case Assignment() as body:
             return _assigned(state, entry, body)
-        case Progress(fraction=fraction):
-            known = state.fraction if fraction is None else fraction
-            return replace(state, status="running", fraction=known, lease_until=_lease_end(entry, state.lease_s))
+        case Progress(fraction=fraction, state=says):
+            known, waiting = state.fraction if fraction is None else fraction, says == "input_required"
+            return replace(state, status="running", fraction=known, waiting=waiting, lease_until=_lease_end(entry, state.lease_s))
+        case InputAnswer():
+            return replace(state, waiting=False)
         case Result(output=output):
             return replace(state, outcome=Finished(status="succeeded", agent=entry.agent, output=output))
         case Failure(error=error):
@@ -162,6 +168,7 @@ def _assigned(state: TaskState, entry: Entry, body: Assignment) -> TaskState:
         lease_until=_lease_end(entry, body.lease_s),
         scores=tuple(body.scores),
         fraction=None,
+        waiting=False,
         losses=state.losses + lost,
         tried=state.avoided,
     )
@@ -179,6 +186,7 @@ def _failed(state: TaskState, agent: str, error: TaskError) -> TaskState:
         instance=None,
         lease_until=None,
         fraction=None,
+        waiting=False,
         failures=failures,
         error=error,
         tried=state.tried | {agent},
