@@ -82,8 +82,12 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_parameters(route.path_type, "path"), *_parameters(route.query, "query"), *_idempotency(route)],
         "responses": {str(s): _response(route, when) for s, when in route.statuses.items()},
     }
-    for status in sorted(_problems(route) - set(route.statuses)):
-        operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    if route.tell is not None:
+        told = {"description": "An error, as the protocol tells it.", "content": {JSON: {"schema": {"type": "object"}}}}
+        operation["responses"]["default"] = told
+    else:
+        for status in sorted(_problems(route) - set(route.statuses)):
+            operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": _request(route)}
     return operation

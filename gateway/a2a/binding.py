@@ -56,7 +56,7 @@ def check_storable(raw: bytes, value: Any) -> None:
 
 def check_state(given: Any) -> None:
     """Raise `Fault` for a word that is no state of a task: protobuf would take it for none at all."""
-    if isinstance(given, str) and given not in pb.TaskState.keys():
+    if isinstance(given, str) and given not in pb.TaskState.DESCRIPTOR.values_by_name:
         raise invalid(f"{given[:50]} is no state of a task", "status")
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -415,3 +418,20 @@ class TestWhatIsRefused:
         first, again = [await http.post("/a2a/message:send", json=MESSAGE, headers={"idempotency-key": "a2a-1"}) for _ in range(2)]
         assert again.headers["idempotent-replayed"] == "true"
         assert first.json() == again.json()
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "a2a.md"
+
+
+async def test_the_curl_lines_of_the_page_are_answered(http: httpx.AsyncClient):
+    lines = re.findall(r"^curl .*?(?<!\\)$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(lines) == 5
+    for line in lines:
+        words = shlex.split(line.replace("\\\n", " "))
+        path = next(w for w in words if w.startswith("http")).removeprefix("http://127.0.0.1:8001")
+        headers = dict(words[i + 1].split(": ") for i, w in enumerate(words) if w == "-H")
+        body = words[words.index("-d") + 1] if "-d" in words else None
+        answer = await http.request("POST" if body else "GET", path, content=body, headers=headers)
+        assert answer.status_code == 200, line
+        assert '"error"' not in answer.text, answer.text
+        assert "TASK_STATE_FAILED" not in answer.text, answer.text
