@@ -7,6 +7,7 @@ presence  bucket in memory, 3 s to live: who is a member now.
 affect    bucket: the last state of each agent; the server itself keeps it from MESH.
 idempotency  bucket: the gateway's replies by `Idempotency-Key`.
 a2a_push  bucket: where clients of A2A want to be told of their tasks; kept as long as the log.
+keys      bucket: the API keys of the gateway, by name; hashes, no secrets.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ CONNECT_PAUSE_S = 0.25
 
 def declared(bus: Bus) -> list[dict[str, Any]]:
     """The configuration of every stream, buckets included."""
-    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _a2a_push(bus)]
+    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _a2a_push(bus), _keys(bus)]
 
 
 def _mesh(bus: Bus) -> dict[str, Any]:
@@ -105,6 +106,10 @@ def _idempotency(bus: Bus) -> dict[str, Any]:
 def _a2a_push(bus: Bus) -> dict[str, Any]:
     age = int(bus.settings.log_age_s_max * NS)
     return _bucket(bus, "a2a_push", storage="file", max_age=age, max_msgs=WEBHOOKS_MAX, deny_delete=False)
+
+
+def _keys(bus: Bus) -> dict[str, Any]:
+    return _bucket(bus, "keys", storage="file")
 
 
 async def declare(settings: BusSettings, wait_s: float = 10.0) -> None:

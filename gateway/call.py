@@ -9,10 +9,12 @@ import msgspec
 
 from bus.connection import Bus
 from bus.entries import VIA
-from bus.errors import CerebroError, Unavailable
+from bus.errors import CerebroError, TooManyRequests, Unavailable
 from bus.ids import derived, uuid7
 from bus.subjects import Subject
 from gateway.a2a.settings import A2ASettings
+from gateway.identity.guard import Guard
+from gateway.identity.keyring import Keyring
 from gateway.metrics import Metrics
 from gateway.settings import GatewaySettings
 from schemas.problem import Problem
@@ -41,17 +43,18 @@ def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
 def problem(error: CerebroError | Problem, headers: dict[str, str] | None = None) -> Answer:
     """An answer whose body is an RFC 9457 problem document."""
     document = error if isinstance(error, Problem) else error.problem()
-    headers = {**(headers or {}), **retry_after(error)}
+    headers = {**(headers or {}), **what_next(error, document.status)}
     told = {"type": document.type, **msgspec.to_builtins(document), "detail": document.detail}
     return Answer(status=document.status, content=msgspec.json.encode(told), media=PROBLEM_JSON, headers=headers)
 
 
-def retry_after(error: CerebroError | Problem) -> dict[str, str]:
-    """The header that tells when to try again what is unavailable now; none for another error."""
-    status = error.status if isinstance(error, Problem) else error.problem().status
-    if status != 503:
+def what_next(error: CerebroError | Problem, status: int) -> dict[str, str]:
+    """The headers of an error that tell its caller what to do: how to say who they are, or when to try again."""
+    if status == 401:
+        return {"www-authenticate": "Bearer"}
+    if status not in {429, 503}:
         return {}
-    after = error.retry_after_s if isinstance(error, Unavailable) else Unavailable.retry_after_s
+    after = error.retry_after_s if isinstance(error, Unavailable | TooManyRequests) else Unavailable.retry_after_s
     return {"retry-after": str(max(1, round(after)))}
 
 
@@ -87,6 +90,7 @@ class Gate:
         self.webhooks_changed = asyncio.Event()
         self.webhooks_open = 0
         self.documents: dict[str, Answer] = {}
+        self.guard = Guard(settings, Keyring(lambda: self.bus, settings.key_cache_s))
         self._bus: Bus | None = None
         self._card = ("", 0.0)
 
@@ -106,6 +110,7 @@ class Gate:
         self._bus = bus
 
     async def disconnect(self) -> None:
+        await self.guard.close()
         if self._bus is not None:
             await self._bus.close()
 

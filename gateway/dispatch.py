@@ -14,6 +14,7 @@ from gateway import decoding
 from gateway.call import Answer, Call, Gate, Ids, problem
 from gateway.exchange import ClientGoneError, Exchange
 from gateway.idempotency import KEY, FirstReplies, fingerprint, key_of
+from gateway.identity.guard import Caller
 from gateway.route import Area, Route
 from schemas.memory import ACTIONS_MAX
 from schemas.problem import Problem
@@ -63,8 +64,9 @@ class PathDoor:
             return problem(refusal(405, f"{self._template} takes {self._allow}"), {"allow": self._allow})
         tell = route.tell or problem
         try:
+            caller = await self._gate.guard.admit(route.needs, exchange.header("authorization"), exchange.address)
             with self._room(route):
-                return await self._run(route, exchange)
+                return await self._run(route, exchange, caller)
         except CerebroError as e:
             return tell(e)
         except ClientGoneError:
@@ -87,12 +89,13 @@ class PathDoor:
         finally:
             self._gate.requests -= 1
 
-    async def _run(self, route: Route, exchange: Exchange) -> Answer:
+    async def _run(self, route: Route, exchange: Exchange, caller: Caller) -> Answer:
         path_status = 400 if route.method == "PUT" else 404  # what cannot be an id names nothing that is there
         path = decoding.decode_path(exchange.scope.get("path_params", {}), route.path_type, path_status)
         raw_query: bytes = exchange.scope["query_string"]
         query = raw_query if route.undecoded else decoding.decode_query(raw_query, route.query)
         raw, body = await self._body(route, exchange)
+        caller.may_write(route, body)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.scope["headers"]}
 
         async def handle(ids: Ids) -> Answer:
@@ -105,7 +108,9 @@ class PathDoor:
         if key is None:
             return await handle(Ids())
         scope = exchange.scope
-        return await self._replies.once(key, fingerprint(route.method, scope["path"], scope["query_string"], raw), handle)
+        return await self._replies.once(
+            f"{caller.name}\x1f{key}" if caller.name else key, fingerprint(route.method, scope["path"], scope["query_string"], raw), handle
+        )
 
     async def _body(self, route: Route, exchange: Exchange) -> tuple[bytes, Any]:
         if route.body is None:

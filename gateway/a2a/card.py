@@ -40,6 +40,8 @@ async def agent_card(call: Call) -> Answer:
 
 def _card(call: Call, members: AgentsView) -> pb.AgentCard:
     url = _url(call)
+    bearer = pb.HTTPAuthSecurityScheme(scheme="Bearer", description="a key of this mesh")
+    schemes = {"key": pb.SecurityScheme(http_auth_security_scheme=bearer)} if call.gate.guard.asks else {}
     return pb.AgentCard(
         name=call.a2a.name,
         description=call.a2a.description,
@@ -49,6 +51,8 @@ def _card(call: Call, members: AgentsView) -> pb.AgentCard:
             pb.AgentInterface(url=url + HTTP_PATH, protocol_binding="HTTP+JSON", protocol_version=PROTOCOL),
         ],
         capabilities=pb.AgentCapabilities(streaming=True, push_notifications=True, extended_agent_card=False),
+        security_schemes=schemes,
+        security_requirements=[pb.SecurityRequirement(schemes={name: pb.StringList()}) for name in schemes],
         default_input_modes=call.a2a.input_modes,
         default_output_modes=call.a2a.output_modes,
         skills=[

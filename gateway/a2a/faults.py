@@ -9,7 +9,7 @@ from a2a.utils.error_handlers import A2A_DOMAIN, BAD_REQUEST_TYPE, ERROR_INFO_TY
 from a2a.utils.errors import A2A_ERROR_MAPPING, A2A_ERROR_REASONS, JSON_RPC_ERROR_CODE_MAP, A2AError
 
 from bus.errors import TITLES, CerebroError
-from gateway.call import Answer, retry_after
+from gateway.call import Answer, what_next
 from schemas.problem import FieldError, Problem
 
 HTTP_STATUS = {
@@ -21,15 +21,28 @@ HTTP_STATUS = {
 """Where section 5.4 of specification 1.0.0 has another status than the table of the SDK."""
 BY_STATUS: dict[int, type[A2AError]] = {
     400: errors.InvalidParamsError,
+    401: errors.InvalidRequestError,
+    403: errors.InvalidRequestError,
     404: errors.TaskNotFoundError,
     408: errors.InvalidRequestError,
     409: errors.InvalidRequestError,
     413: errors.InvalidRequestError,
     415: errors.ContentTypeNotSupportedError,
     422: errors.InvalidParamsError,
+    429: errors.InvalidRequestError,
 }
 """What a problem of ours is in the words of A2A; any other is an internal error."""
-CANONICAL = {413: "INVALID_ARGUMENT", 408: "DEADLINE_EXCEEDED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+AT_THE_DOOR = frozenset({401, 403, 429})
+"""Who asks is not known, not allowed, or asks too often: HTTP's own affair in both bindings (section 7.4)."""
+CANONICAL = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    429: "RESOURCE_EXHAUSTED",
+    413: "INVALID_ARGUMENT",
+    408: "DEADLINE_EXCEEDED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
 """The canonical word (AIP-193) of statuses that A2A has no error for."""
 
 
@@ -78,7 +91,8 @@ def _details(fault: Fault) -> list[dict[str, Any]]:
 def http(error: CerebroError | Problem, headers: dict[str, str] | None = None) -> Answer:
     """The answer of the HTTP+JSON binding."""
     body = http_body(error)
-    return Answer(status=body["error"]["code"], content=msgspec.json.encode(body), headers={**retry_after(error), **(headers or {})})
+    status = body["error"]["code"]
+    return Answer(status=status, content=msgspec.json.encode(body), headers={**what_next(error, status), **(headers or {})})
 
 
 def http_body(error: CerebroError | Problem) -> dict[str, Any]:
@@ -89,8 +103,11 @@ def http_body(error: CerebroError | Problem) -> dict[str, Any]:
 
 
 def rpc(error: CerebroError | Problem, headers: dict[str, str] | None = None) -> Answer:
-    """The answer of the JSON-RPC binding to a request whose id is not known."""
-    return Answer(content=msgspec.json.encode(rpc_body(error, None)), headers=headers or {})
+    """The answer of the JSON-RPC binding to a request whose id is not known: 200, but for who may not ask at all."""
+    _, document = _fault(error)
+    status = document.status if document.status in AT_THE_DOOR else 200
+    body = msgspec.json.encode(rpc_body(error, None))
+    return Answer(status=status, content=body, headers={**what_next(error, status), **(headers or {})})
 
 
 def rpc_body(error: CerebroError | Problem, ident: str | int | None) -> dict[str, Any]:

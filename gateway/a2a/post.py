@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpcore
 
 from gateway.a2a.settings import A2ASettings
+from gateway.identity.guard import is_loopback
 from gateway.settings import GatewaySettings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -63,8 +64,7 @@ def allowed(address: Address, a2a: A2ASettings, gateway: GatewaySettings) -> boo
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         return False
     if address.is_loopback:
-        own = _literal(gateway.http_host)
-        return a2a.push_private or gateway.http_host == "localhost" or (own is not None and own.is_loopback)
+        return a2a.push_private or is_loopback(gateway.http_host)
     return address.is_global or a2a.push_private
 
 

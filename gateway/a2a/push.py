@@ -82,8 +82,9 @@ class Push:
 
     async def _stop(self, gone: Iterable[str]) -> None:
         for key in gone:
-            await end(self._serving.pop(key))
+            await end(self._serving[key])
             await self._forget_place(key)
+            del self._serving[key]
 
     async def _serve(self, key: str, task_id: str) -> None:
         """Tell this webhook of its task until that has ended; whatever goes wrong is tried again."""

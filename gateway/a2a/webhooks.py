@@ -1,6 +1,7 @@
 """Webhooks as their clients see them (specification 1.0, sections 3.1.7 to 3.1.10), kept in the bucket `a2a_push`."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 
 from bus.connection import Bus
+from bus.entries import BAD_BODY, decode
 from bus.errors import Unavailable
 from bus.ids import uuid7
 from gateway.a2a import post, reading
@@ -19,6 +21,8 @@ from gateway.a2a.faults import Fault, invalid
 from gateway.call import Call
 from schemas.webhooks import Webhook
 from schemas.words import ID_LEN_MAX
+
+log = logging.getLogger("cerebro.gateway")
 
 BUCKET = "a2a_push"
 URL_LEN_MAX = 2_000
@@ -126,13 +130,17 @@ async def keys(bus: Bus, task_id: str = "*") -> list[str]:
 
 
 async def load(bus: Bus, key: str) -> Webhook | None:
-    """The webhook of a key, None where there is none (any more)."""
+    """The webhook of a key, None where there is none (any more), or something that somebody put there by hand."""
     with _reaching():
         try:
             found: KeyValue.Entry = await (await bus.kv(BUCKET)).get(key)
         except KeyNotFoundError:
             return None
-    return msgspec.json.decode(found.value, type=Webhook) if found.value else None
+    try:
+        return decode(Webhook, found.value) if found.value else None
+    except BAD_BODY as e:
+        log.warning("webhook %s is none: %s", key, e)
+        return None
 
 
 async def store(bus: Bus, hook: Webhook) -> None:
