@@ -88,12 +88,9 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_parameters(route.path_type, "path"), *_parameters(route.query, "query"), *_idempotency(route)],
         "responses": {str(s): _response(route, when) for s, when in route.statuses.items()},
     }
-    if route.tell is not None:
-        told = {"description": "An error, as the protocol tells it.", "content": {JSON: {"schema": {"type": "object"}}}}
-        operation["responses"]["default"] = told
-    else:
-        for status in sorted(_problems(route) - set(route.statuses)):
-            operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    for status in sorted(_problems(route) - set(route.statuses)):
+        told = {"description": WHEN[status], "content": {JSON: {"schema": {"type": "object"}}}}  # as another protocol has it
+        operation["responses"][str(status)] = told if route.tell else {"$ref": f"#/components/responses/Problem{status}"}
     if route.needs is not Needs.NOTHING:
         operation["security"] = [{}, {KEY_SCHEME: []}]
         operation["x-needs"] = route.needs.value
