@@ -10,8 +10,10 @@ import msgspec
 
 from agents import profiles
 from agents.learning.actor import RelevantLesson
+from agents.llm.faculty import Faculty
 from agents.recall import Noted, NotingRecall
 from agents.skills import SKILLS
+from agents.skills.general_work import GENERAL_WORK, AnyTask
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
 from agents.tasks.handoff import Handoffs
@@ -40,9 +42,10 @@ ACK_WAIT_LEASES = 0.5
 class Worker:
     """`start` it once the log has been read; `stop` gives back what is under way."""
 
-    def __init__(self, tasks: Tasks, skills: Mapping[str, Skill] = SKILLS) -> None:
+    def __init__(self, tasks: Tasks, skills: Mapping[str, Skill] = SKILLS, faculty: Faculty | None = None) -> None:
         self._tasks = tasks
         self._skills = skills
+        self._faculty = faculty
         self._bus = tasks.bus
         self._agent = tasks.agent
         self._builtin = frozenset(profiles.load(tasks.settings.profiles_dir))
@@ -135,13 +138,22 @@ class Worker:
         return Result(fence=fence, output=output, recalled=noted.receipt())
 
     async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
-        skill = self._skills.get(assignment.skill or "")
-        if skill is None or skill.name not in self._tasks.profile.primary_functions:
-            text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
-            raise SkillError("needs_language_model", text)
-        given = read_input(skill, assignment.task.input)
+        skill, given = self._skill(assignment)
         handoff = await self._handoffs.last(assignment) if begun else None
         return msgspec.to_builtins(await skill.run(self._context(assignment, noted, handoff), given))
+
+    def _skill(self, assignment: Assignment) -> tuple[Skill, object]:
+        """What performs the task, and its input. A task that asks for no skill, and is like none, is work for a language model."""
+        task = assignment.task
+        skill = self._skills.get(assignment.skill or "")
+        if skill is None or skill.name not in self._tasks.profile.primary_functions:
+            if self._faculty is None or task.required_skills:
+                text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
+                raise SkillError("needs_language_model", text)
+            return GENERAL_WORK, AnyTask(title=task.title, description=task.description, input=task.input)
+        if skill.needs_language_model and self._faculty is None:
+            raise SkillError("needs_language_model", f"{skill.name} needs a language model, and there is none here")
+        return skill, read_input(skill, task.input)
 
     def _context(self, assignment: Assignment, noted: Noted, handoff: dict[str, Any] | None) -> SkillContext:
         t, task_id = self._tasks, assignment.task.task_id
@@ -157,6 +169,7 @@ class Worker:
             tell=partial(self._say, assignment),
             checkpoint=partial(self._handoffs.leave, assignment),
             handoff=handoff,
+            faculty=self._faculty,
         )
 
     def _lessons(self, noted: Noted, text: str, domain: str | None, limit: int) -> list[RelevantLesson]:

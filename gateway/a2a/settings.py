@@ -29,7 +29,7 @@ class A2ASettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long clients may keep the card before they ask again; agents come and go."""
     task_timeout_s: Annotated[float, Meta(gt=0, le=TASK_TIMEOUT_S_MAX)] = 3_600.0
     """Time a task that came by A2A may take, waiting for its client's input included."""
-    direct_reply_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
+    direct_reply_s: Annotated[float, Meta(ge=0, le=90)] = 1.0
     """How long a stream waits for a direct reply before it begins with the task."""
 
     push_hosts: Annotated[list[Annotated[str, Meta(min_length=1, max_length=253)]], Meta(max_length=1_000)] = []
