@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from bus.entries import BAD_BODY
-from bus.errors import CerebroError
+from bus.errors import CerebroError, Unavailable
 from gateway import decoding, strict
 from gateway.a2a import words
 from gateway.a2a.card import PROTOCOL
@@ -78,10 +78,10 @@ def request(value: Any, kind: type[M], **more: str) -> M:
 
 async def streamed(updates: Updates, wrapped: Callable[[Any], Any], told: Callable[[CerebroError], Any]) -> Answer:
     """The answer that streams these updates. What is refused before the first of them is raised here."""
-    first = await anext(updates)
-    while first is None:
-        first = await anext(updates)
-    return Answer(media=MEDIA, parts=_parts(first, updates, wrapped, told), headers={"x-accel-buffering": "no"})
+    async for first in updates:
+        if first is not None:
+            return Answer(media=MEDIA, parts=_parts(first, updates, wrapped, told), headers={"x-accel-buffering": "no"})
+    raise Unavailable("the gateway stops")
 
 
 async def _parts(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from a2a.types import a2a_pb2 as pb
 
+from bus.errors import Refused
 from bus.subjects import ASK_TASKS
 from gateway.a2a import reading
 from gateway.a2a.faults import invalid
@@ -22,7 +23,7 @@ PAGE_LEN_LIMIT = 100
 LISTED_MAX = 2_000
 """Most tasks that a list looks at, the latest submitted first; what is older is found by its id, or by its context."""
 ASKED_LEN = 50
-"""Tasks asked for at a time: their outputs are in the answer, which must fit one message."""
+"""Tasks asked for at a time; fewer where their outputs, which are in the answer, do not fit one message."""
 SEPARATOR = "~"
 """Between the two parts of a page token."""
 
@@ -94,11 +95,18 @@ def _page_len(request: pb.ListTasksRequest) -> int:
 
 
 async def _candidates(call: Call, request: pb.ListTasksRequest) -> AsyncIterator[TaskView]:
+    limit = ASKED_LEN
     for status in CANDIDATES.get(request.status, ()):
         before, seen = None, 0
         while seen < LISTED_MAX:
-            which = TaskFilter(status=status, context=request.context_id or None, limit=ASKED_LEN, before=before)
-            page = await call.ask(ASK_TASKS, which)
+            which = TaskFilter(status=status, context=request.context_id or None, limit=limit, before=before)
+            try:
+                page = await call.ask(ASK_TASKS, which)
+            except Refused as e:
+                if e.problem().status != 413 or limit == 1:
+                    raise
+                limit //= 2
+                continue
             for view in page.tasks:
                 yield view
             seen, before = seen + len(page.tasks), page.next_before

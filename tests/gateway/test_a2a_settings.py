@@ -9,12 +9,14 @@ import msgspec
 import pytest
 
 from bus import streams
+from bus.errors import TooLarge
 from bus.log import entries
 from bus.settings import BusSettings
-from bus.subjects import ASK_AGENTS, TASK_INPUT, TASK_SUBMITTED
+from bus.subjects import ASK_AGENTS, ASK_TASKS, TASK_INPUT, TASK_SUBMITTED
 from gateway.a2a.settings import A2ASettings
 from schemas.entry import Entry
 from schemas.members import AgentsView, AgentView
+from schemas.tasks import TaskFilter, TaskPage
 from tests.gateway.conftest import SETTINGS, Door, opened
 
 VERSION = {"a2a-version": "1.0"}
@@ -125,6 +127,23 @@ class TestAMessage:
         async with door_with(bus_settings, end_wait_s=0.1) as door:
             answer = await door.http.post("/a2a/message:send", json=body(now=False), headers=VERSION)
             assert answer.json()["task"]["status"]["state"] == "TASK_STATE_SUBMITTED"
+
+
+class TestAList:
+    async def test_asks_for_fewer_where_their_outputs_do_not_fit_one_message(self, bus_settings: BusSettings):
+        asked = []
+
+        async def tasks(which: TaskFilter) -> TaskPage:
+            asked.append(which.limit)
+            if which.limit > 10:
+                raise TooLarge("the answer has more bytes than the server takes; ask for less")
+            return TaskPage(tasks=[], next_before=None)
+
+        async with door_with(bus_settings) as door:
+            await door.stand_in({ASK_TASKS: tasks})
+            answer = await door.http.get("/a2a/tasks", headers=VERSION)
+            assert answer.json() == {"tasks": [], "nextPageToken": "", "pageSize": 50, "totalSize": 0}
+            assert asked == [50, 25, 12, 6]
 
 
 class TestAStream:
