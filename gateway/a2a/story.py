@@ -108,7 +108,8 @@ class Story:
         state = pb.TASK_STATE_INPUT_REQUIRED if asks else pb.TASK_STATE_WORKING
         self._asked = self._asked or asks
         updates = [self._artifact(body.artifact)] if body.artifact is not None else []
-        said = [words.text_part(body.message)] if body.message else []
+        repeated = state == self.task.status.state and body.message in {p.text for p in self.task.status.message.parts}
+        said = [words.text_part(body.message)] if body.message and not repeated else []
         further = body.fraction is not None and body.fraction != self._fraction
         if state != self.task.status.state or said or further:
             self._fraction = body.fraction if further else self._fraction

@@ -117,6 +117,9 @@ class TestWhatCounts:
         assert [told.progress() for _ in range(3)] == [[], [], []]
         assert len(told.progress(state="input_required")) == 1
         assert told.progress(state="input_required") == []
+        assert [len(told.progress(state="input_required", message="Which?")) for _ in range(3)] == [1, 0, 0]
+        assert len(told.progress(message="Which?")) == 1
+        assert len(told.progress(state="input_required")) == 1
         assert [len(told.progress(state="input_required", fraction=f)) for f in (0.5, 0.5, 0.6)] == [1, 0, 1]
 
 
