@@ -146,7 +146,7 @@ def _stricter(known: dict[str, Any], config: dict[str, Any]) -> bool:
 
 def _of_the_moment(bus: Bus, known: dict[str, Any], config: dict[str, Any]) -> bool:
     """Whether it is the presence that an earlier version kept in memory."""
-    return config["name"] == f"KV_{bus.stream('presence')}" and known.get("storage") != config["storage"]
+    return bool(config["name"] == f"KV_{bus.stream('presence')}" and known.get("storage") != config["storage"])
 
 
 async def _reconcile(bus: Bus, config: dict[str, Any]) -> None:

@@ -151,10 +151,8 @@ def _folded(state: TaskState, entry: Entry) -> TaskState:
             return _assigned(state, entry, body)
         case Split() as body:
             return _split(state, body)
-        case Progress() as body:
+        case Progress() | InputAnswer() as body:
             return _goes_on(state, entry, body)
-        case InputAnswer():
-            return replace(state, waiting=False)
         case Result(output=output):
             return replace(state, outcome=Finished(status="succeeded", agent=entry.agent, output=output))
         case Failure(error=error):
@@ -172,7 +170,9 @@ def _split(state: TaskState, body: Split) -> TaskState:
     return replace(_free(state), task=replace(state.task, subtasks=body.subtasks), scores=tuple(body.scores), not_before=None)
 
 
-def _goes_on(state: TaskState, entry: Entry, body: Progress) -> TaskState:
+def _goes_on(state: TaskState, entry: Entry, body: Progress | InputAnswer) -> TaskState:
+    if isinstance(body, InputAnswer):
+        return replace(state, waiting=False)
     return replace(
         state,
         status="running",

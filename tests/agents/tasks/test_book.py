@@ -55,7 +55,7 @@ class TestBook:
         assert book.open_by_agent() == {"nexus": 1}
 
     def test_one_that_waits_for_input_leaves_room_until_it_is_answered(self) -> None:
-        story, book = Story(), Book(10)
+        story, book = Story(), Book(10, HALF_LIFE_S)
         story.submitted()
         story.assigned("nexus", 1)
         story.tell(subjects.TASK_PROGRESS, Progress(fence=1, state="input_required"), "nexus")
