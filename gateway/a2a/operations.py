@@ -62,6 +62,7 @@ def _told_of(story: Story) -> bool:
 async def _said(call: Call, request: pb.SendMessageRequest) -> tuple[str, int]:
     """The task that the message became, or went to, and its entry in the log."""
     message = request.message
+    history_len(request.configuration)  # whatever is wrong is told before anything is done
     _check_parts(call, message)
     hook = request.configuration.task_push_notification_config if request.configuration.HasField("task_push_notification_config") else None
     if hook is not None:

@@ -123,6 +123,15 @@ class TestAMessage:
             assert answer.json()["error"]["details"][0]["reason"] == "CONTENT_TYPE_NOT_SUPPORTED"
             assert len(await submitted(door)) == 2
 
+    async def test_of_which_anything_is_wrong_does_nothing(self, bus_settings: BusSettings):
+        async with door_with(bus_settings) as door:
+            wrong = {"historyLength": -1}, {"taskPushNotificationConfig": {"url": "ftp://x/"}}
+            for path in ("/a2a/message:send", "/a2a/message:stream"):
+                for configuration in wrong:
+                    answer = await door.http.post(path, json={**body(), "configuration": configuration}, headers=VERSION)
+                    assert answer.status_code == 400
+            assert await submitted(door) == []
+
     async def test_that_nobody_ends_is_answered_with_the_task_as_it_is(self, bus_settings: BusSettings):
         async with door_with(bus_settings, end_wait_s=0.1) as door:
             answer = await door.http.post("/a2a/message:send", json=body(now=False), headers=VERSION)
