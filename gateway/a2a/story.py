@@ -20,7 +20,7 @@ ENDS: dict[str, int] = {
     "expired": pb.TASK_STATE_FAILED,
     "cancelled": pb.TASK_STATE_CANCELED,
 }
-REJECTIONS = frozenset({"rejected", "no_such_skill", "no_single_agent"})
+REJECTIONS = frozenset({"rejected", "no_such_skill"})
 """Codes of failures that say that the task was not taken on: by the agent it went to, or by the mesh."""
 OUTPUT = "output"
 """Id of the artifact that a result's output becomes."""
