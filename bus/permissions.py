@@ -24,7 +24,7 @@ from bus.settings import BusSettings
 from bus.subjects import By, Subject
 
 EVERYTHING = (">",)
-PRESENCE, AFFECT, IDEMPOTENCY, API_KEYS = BUCKETS = ("presence", "affect", "idempotency", "keys")
+PRESENCE, AFFECT, IDEMPOTENCY, API_KEYS, WEBHOOKS = BUCKETS = ("presence", "affect", "idempotency", "keys", "a2a_push")
 STREAMS = (subjects.MESH, subjects.LESSONS, subjects.DEAD, subjects.TIMERS)
 DISCOVERY = "$SRV.>"
 """Where NATS micro services are found, asked what they are, and answer."""
@@ -114,8 +114,11 @@ class _Rights:
         if self._who.role is Role.BUILTIN:
             yield f"$JS.API.CONSUMER.DURABLE.CREATE.{self._log}.{MEMORY_CONSUMER}"
         others = {self._settings.work_consumer(i.name) for i in self._everyone} | {MEMORY_CONSUMER}
+        verbs = ("MSG.NEXT", "DURABLE.CREATE", "DELETE") if self._who.role is Role.GATEWAY else ("MSG.NEXT",)
         for consumer in sorted(others - set(self._acknowledges())):
-            yield f"$JS.API.CONSUMER.MSG.NEXT.{self._log}.{consumer}"
+            yield from (f"$JS.API.CONSUMER.{verb}.{self._log}.{consumer}" for verb in verbs)
+            if self._who.role is Role.GATEWAY:
+                yield f"$JS.ACK.{self._log}.{consumer}.>"
 
     def subscribe(self) -> Iterator[str]:
         yield f"{self._settings.inbox(self._who.name)}.>"
@@ -161,11 +164,17 @@ class _Rights:
             case Role.MEMORY:
                 return [MEMORY_CONSUMER]
             case _:
-                return []
+                return ["*"]  # one for each webhook; what is denied is everybody else's
 
     def _buckets(self) -> list[str]:
         """The buckets in which it may put any key."""
-        return [IDEMPOTENCY] if self._who.role in {Role.GATEWAY, Role.MEMORY} else []
+        match self._who.role:
+            case Role.GATEWAY:
+                return [IDEMPOTENCY, WEBHOOKS]
+            case Role.MEMORY:
+                return [IDEMPOTENCY]
+            case _:
+                return []
 
     def _api(self) -> Iterator[str]:
         """JetStream's API, by the part of the subject after `$JS.API.`."""
@@ -185,8 +194,11 @@ class _Rights:
                 yield from (f"STREAM.{verb}.{affect}" for verb in ("DELETE", "CREATE"))  # forgetting makes it anew from the log
             case Role.GATEWAY:
                 yield from _reads(self._log, kept)
-                keys = f"KV_{s.stream(API_KEYS)}"
-                yield from (f"STREAM.INFO.{keys}", f"DIRECT.GET.{keys}.>")
+                keys, hooks = (f"KV_{s.stream(bucket)}" for bucket in (API_KEYS, WEBHOOKS))
+                yield from (f"{verb}.{bucket}" for verb in ("STREAM.INFO", "DIRECT.GET") for bucket in (keys, hooks))
+                yield from (f"DIRECT.GET.{bucket}.>" for bucket in (keys, hooks))
+                yield f"STREAM.PURGE.{hooks}"  # a webhook goes with what is secret in it
+                yield from (f"CONSUMER.{verb}.{self._log}.*" for verb in ("DURABLE.CREATE", "DELETE"))
             case Role.EXTERNAL:
                 yield from (f"STREAM.INFO.{name}" for name in (self._log, presence))
                 filter_ = self._on(subjects.TASK_ASSIGNED, own=True)

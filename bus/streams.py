@@ -8,6 +8,7 @@ DEAD      dead letters.
 presence  bucket, 3 s to live, written lazily: who is a member now. In memory it would be gone after the server's restart.
 affect    bucket: the last state of each agent; the server itself keeps it from MESH.
 idempotency  bucket: the gateway's replies by `Idempotency-Key`.
+a2a_push  bucket: where clients of A2A want to be told of their tasks; kept as long as the log.
 keys      bucket: the API keys of the gateway, by name; hashes, no secrets.
 """
 
@@ -29,6 +30,8 @@ TIMERS_BYTES_MAX = 16 * 1024 * 1024
 """Largest size of the stream of timers: some ten thousand proposals that are open at a time. 16 MiB."""
 DEAD_MSGS_MAX = 100_000
 """Most dead letters kept; the oldest go first."""
+WEBHOOKS_MAX = 10_000
+"""Most webhooks kept, those of ended tasks included; then no more are taken until the oldest are over age."""
 MSG_BYTES_MAX = 1_048_576
 """Largest message of the log, headers included: 1 MiB."""
 NS = 1_000_000_000
@@ -46,7 +49,8 @@ CONNECT_PAUSE_S = 0.25
 
 def declared(bus: Bus) -> list[dict[str, Any]]:
     """The configuration of every stream, buckets included."""
-    return [_timers(bus), _mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _keys(bus)]
+    files = [_timers(bus), _mesh(bus), _lessons(bus), _dead(bus)]
+    return [*files, _presence(bus), _affect(bus), _idempotency(bus), _a2a_push(bus), _keys(bus)]
 
 
 def _mesh(bus: Bus) -> dict[str, Any]:
@@ -127,6 +131,11 @@ def _affect(bus: Bus) -> dict[str, Any]:
 def _idempotency(bus: Bus) -> dict[str, Any]:
     age = int(bus.settings.idempotency_s * NS)
     return _bucket(bus, "idempotency", storage="file", max_age=age, duplicate_window=min(age, 120 * NS), deny_delete=False)
+
+
+def _a2a_push(bus: Bus) -> dict[str, Any]:
+    age = int(bus.settings.log_age_s_max * NS)
+    return _bucket(bus, "a2a_push", storage="file", max_age=age, max_msgs=WEBHOOKS_MAX, deny_delete=False)
 
 
 def _keys(bus: Bus) -> dict[str, Any]:

@@ -43,18 +43,15 @@ class Up:
 
     def credentials(self, name: str = OPERATOR) -> dict[str, Any]:
         """What `nats.connect` takes to be `name` on this mesh's bus."""
-        return {"servers": self.run.nats, "nkeys_seed": str(Keys(self.data).seed(name)), "inbox_prefix": BusSettings().inbox(name)}
+        return credentials(self.data, self.run.nats, name)
+
+    def admitted(self, name: str) -> dict[str, Any]:
+        """The credentials of an external agent, which is given a key if it has none."""
+        return admitted(self.data, self.run.nats, name)
 
     def bus_settings(self, name: str = OPERATOR) -> BusSettings:
         """What `Bus.connect` takes to be `name` on it."""
         return BusSettings(nats_url=self.run.nats, nats_nkey=str(Keys(self.data).seed(name)))
-
-    def admitted(self, name: str) -> dict[str, Any]:
-        """The credentials of an external agent, which is given a key if it has none."""
-        if not Keys(self.data).seed(name).exists():
-            added = subprocess.run([*AGENT, "add", name, "--data", self.data], capture_output=True, text=True, timeout=60, check=False)
-            assert added.returncode == 0, added.stderr
-        return self.credentials(name)
 
     def stop(self) -> float:
         """End it as `kill` does; how long that took, in seconds."""
@@ -66,6 +63,19 @@ class Up:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def credentials(data: Path, url: str, name: str) -> dict[str, Any]:
+    """What `nats.connect` takes to be `name` on the bus of the mesh that runs on `data`."""
+    return {"servers": url, "nkeys_seed": str(Keys(data).seed(name)), "inbox_prefix": BusSettings().inbox(name)}
+
+
+def admitted(data: Path, url: str, name: str) -> dict[str, Any]:
+    """The credentials of an external agent, which is given a key if it has none."""
+    if not Keys(data).seed(name).exists():
+        added = subprocess.run([*AGENT, "add", name, "--data", data], capture_output=True, text=True, timeout=60, check=False)
+        assert added.returncode == 0, added.stderr
+    return credentials(data, url, name)
 
 
 def until(condition: Callable[[], bool], wait_s: float = 30.0) -> None:

@@ -102,7 +102,7 @@ def everything() -> list[str]:
         *(f"$JS.API.CONSUMER.CREATE.MESH.work-{name}.mesh.task.*.assigned.{name}" for name in [*BUILTIN, *EXTERNAL]),
         *(f"$JS.API.CONSUMER.{verb}.{stream}" for verb in ("CREATE", "LIST", "NAMES") for stream in stored),
         *(f"$JS.ACK.MESH.{name}.1.2.3.4.5" for name in consumers),
-        *(f"$KV.{bucket}.nexus" for bucket in ("affect", "idempotency", "keys", "presence")),
+        *(f"$KV.{bucket}.nexus" for bucket in ("affect", "idempotency", "keys", "presence", "a2a_push")),
         *(f"$SRV.{verb}{service}" for verb in ("PING", "INFO", "STATS") for service in ("", ".mesh", ".memory", ".other.x")),
         "$JS.API.INFO",
         "$SYS.REQ.SERVER.PING",
