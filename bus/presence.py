@@ -45,7 +45,7 @@ async def listen(bus: Bus, heard: Heard) -> None:
     async def on_put(msg: Msg) -> None:
         """One put, as the server hands it over."""
         found = subjects.find(msg.subject)
-        if found is None or found[0] is not subjects.PRESENCE:
+        if found is None or found[0] is not subjects.PRESENCE or _is_the_servers(msg):
             return
         tokens = found[1]
         try:
@@ -64,8 +64,12 @@ async def listen(bus: Bus, heard: Heard) -> None:
 
 
 def _is_goodbye(msg: Msg) -> bool:
-    """An empty message alone is none: the server's own signs of life are empty, and a request may lead them anywhere."""
     return not msg.data and (msg.headers or {}).get(OPERATION) in ("DEL", "PURGE")
+
+
+def _is_the_servers(msg: Msg) -> bool:
+    """Whether it is an answer or a sign of life of the server, which is empty: a request may lead them anywhere, and then nobody put it."""
+    return msg.data.startswith(entries.SERVERS_WORDS) or (not msg.data and not _is_goodbye(msg))
 
 
 async def _whole(msg: NatsMessage) -> Msg:
