@@ -221,7 +221,7 @@ class TestNobodyActsForAnother:
             await operator.answered()
             await mallory.own_consumer("mallory")
             await mallory.nc.publish("mesh.learning.mallory", b'{"topic": "t", "content": "c"}', reply="$KV.presence.aria.1")
-            request = b'{"batch": 1, "expires": 5000000000, "idle_heartbeat": 500000000}'
+            request = b'{"batch": 100, "expires": 5000000000, "idle_heartbeat": 500000000}'
             await mallory.nc.publish("$JS.API.CONSUMER.MSG.NEXT.MESH.work-mallory", request, reply="$KV.presence.aria.1")
             async with asyncio.timeout(PATIENCE_S):
                 while not {b"", b'{"'} <= {data[:2] for data in seen}:
