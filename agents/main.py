@@ -14,6 +14,7 @@ from agents.profiles import AgentProfile, ProfileError, load
 from agents.recall import Recall
 from agents.settings import AgentSettings
 from agents.tasks.actor import Tasks
+from agents.tasks.consumers import Consumers
 from agents.tasks.worker import Worker
 from bus import presence
 from bus.connection import Bus
@@ -42,7 +43,8 @@ class Agent:
         self.consensus = Consensus(bus, name, profile.mind, self.members, cases, settings, until)
         self.tasks = Tasks(bus, name, instance, profile, self.members, self.emotion, self.learning, recall, settings, until)
         self.worker = Worker(self.tasks)
-        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks)
+        consumers = Consumers(bus, self.members, settings.lease_s)
+        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks, consumers)
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Join, work until `stop`, say goodbye. Raises what a part of it raised."""

@@ -1,12 +1,19 @@
-"""The hands of membership: beats for this instance, hears all others, logs what changed, answers who is there."""
+"""The hands of membership: beats for this instance, hears all others, logs what changed, answers who is there.
+
+What cannot be a member (a profile that is none, a skill with a broken schema, a name that is taken) is refused by a dead letter.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
+import msgspec
+
 from agents.members import rules
+from agents.members.refusals import Refusals
 from agents.protocol import Duty, Question
+from agents.sound_schema import unsound
 from bus import presence, subjects
 from bus.connection import Bus
 from bus.errors import Conflict, Unavailable
@@ -32,15 +39,30 @@ class Members:
         self._sightings: rules.Sightings = {}
         self._listening_since = self._bus.clock()
         self._looked = self._bus.clock()
+        self._refusals = Refusals(bus)
         self.roster: rules.Roster = {}
 
     async def listen(self) -> None:
         """Hear everyone from now on."""
-        await presence.listen(self._bus, self._heard)
+        await presence.listen(self._bus, self._heard, self._unread)
         self._listening_since = self._bus.clock()
 
     async def _heard(self, agent: str, instance: str, profile: Profile | None) -> None:
+        """Count the instance as there, unless it cannot be a member."""
+        if profile is not None and (reason := self._why_refused(agent, instance, profile)):
+            await self._unread(agent, instance, msgspec.json.encode(profile), reason)
+            return
+        self._refusals.drop(agent, instance)
         self._sightings[agent, instance] = rules.Sighting(profile, self._bus.clock())
+
+    async def _unread(self, agent: str, instance: str, data: bytes, reason: str) -> None:
+        self._sightings.pop((agent, instance), None)
+        self._refusals.heard(agent, instance, data, reason)
+
+    def _why_refused(self, agent: str, instance: str, profile: Profile) -> str | None:
+        before = self._sightings.get((agent, instance))
+        unchanged = before is not None and before.profile is not None and before.profile.skills == profile.skills
+        return (None if unchanged else broken_skill(profile)) or rules.taken(self.roster, agent, instance, profile)
 
     async def beat(self, profile: Profile) -> None:
         """Say that this instance lives, as `profile`; while NATS is away nobody could hear it."""
@@ -61,6 +83,15 @@ class Members:
         """The agents that are there now and take `takes` (lessons, votes or tasks), each with its profile."""
         living = rules.present(self._sightings, self._bus.clock())
         return {agent: s[0].profile for agent, s in living.items() if s[0].profile and takes in s[0].profile.takes}
+
+    def announced(self, agent: str) -> Profile | None:
+        """What an agent of others last said of itself in the log; None for the built-in ones, which need no checking."""
+        known = None if agent in self._builtin else self.roster.get(agent)
+        return known.profile if known else None
+
+    def external(self, takes: str) -> list[str]:
+        """The agents that are there, take `takes`, and are none of the built-in ones."""
+        return [agent for agent in self.present(takes) if agent not in self._builtin]
 
     def known(self, takes: str) -> dict[str, Profile]:
         """All agents that ever joined and take `takes`, gone ones included."""
@@ -107,10 +138,11 @@ class Members:
             self._listening_since = moment
         self._looked = moment
         self._forget(moment)
-        return [
+        changes = [
             Duty(f"member {agent} {c.instance} {c.status}", partial(self._log, agent, c), shared=True)
             for agent, c in rules.due(self._sightings, self.roster, moment, self._listening_since)
         ]
+        return [*changes, *self._refusals.duties()]
 
     def _forget(self, now: float) -> None:
         """Drop what was heard of instances that are gone and logged as such, so that the table stays small."""
@@ -123,6 +155,8 @@ class Members:
             del self._sightings[key]
 
     async def _log(self, agent: str, change: MembershipChange) -> None:
+        if change.profile and rules.taken(self.roster, agent, change.instance, change.profile):
+            return  # another one has joined under this name since
         seq = self.roster[agent].seq if agent in self.roster else 0
         try:
             await self._bus.publish(subjects.MEMBER, change, agent=agent, expect_last_seq=seq)
@@ -142,3 +176,12 @@ class Members:
             mesh_topology="triangular_consensus" if connected == TRIANGLE else "mesh_consensus",
             agents=shown,
         )
+
+
+def broken_skill(profile: Profile) -> str | None:
+    """Why one of the skills cannot be announced like this, or None."""
+    for skill in profile.skill_list():
+        for name, schema in (("input_schema", skill.input_schema), ("output_schema", skill.output_schema)):
+            if fault := unsound(schema):
+                return f"broken_schema: {name} of {skill.name}: {fault}"
+    return None

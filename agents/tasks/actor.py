@@ -61,7 +61,7 @@ class Tasks:
         self.recall = recall
         self.settings = settings
         self.until = until
-        self.book = Book(settings.ended_kept_max)
+        self.book = Book(settings.ended_kept_max, members.announced)
         self.load: Callable[[], float] = lambda: 0.0
         self._booked: Counter[str] = Counter()
         self._weights = Weights(**{name: getattr(settings, f"weight_{name}") for name in Weights.__struct_fields__})

@@ -1,26 +1,32 @@
 """The book of tasks: every open task and the latest ended ones, folded from the log; who is good at what."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from msgspec.structs import replace
 
 from agents.tasks import graph, rules
+from agents.tasks.announced import bad_output
 from agents.tasks.matching import Tally
 from agents.tasks.rules import TaskState
 from schemas.entry import Entry
 from schemas.forgetting import Forgotten
-from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Submission
+from schemas.members import Profile
+from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Submission, TaskError
 
 ABOUT_TASKS = (Submission, Assignment, Progress, InputAnswer, Result, Failure, Cancel, Finished)
 
 
 class Book:
-    """What an agent knows of all tasks. `ended_kept_max`: most ended ones; older ones stand in the log only."""
+    """What an agent knows of all tasks. `ended_kept_max`: most ended ones; older ones stand in the log only.
 
-    def __init__(self, ended_kept_max: int) -> None:
+    `announced`: what an agent says of itself by the log so far, where its results are to be checked against it.
+    """
+
+    def __init__(self, ended_kept_max: int, announced: Callable[[str], Profile | None] = lambda _: None) -> None:
         self._ended_kept_max = ended_kept_max
+        self._announced = announced
         self.position = 0
         self.open: dict[str, TaskState] = {}
         self.ended: dict[str, TaskState] = {}
@@ -44,7 +50,7 @@ class Book:
 
     def _task(self, entry: Entry) -> None:
         before = self.get(entry.tokens["task"])
-        after = rules.apply(before, entry)
+        after = rules.apply(before, entry, self._refused(before, entry))
         if after is None or after is before:
             return
         self._put(after)
@@ -53,6 +59,12 @@ class Book:
             known[earned.skill] = known.get(earned.skill, Tally()).counted(success=earned.success)
         if before is None:
             self._child_began(after)
+
+    def _refused(self, before: TaskState | None, entry: Entry) -> TaskError | None:
+        """Why a result that came in time is not what its agent announced."""
+        if not isinstance(entry.body, Result) or before is None or rules.why_ignored(before, entry):
+            return None
+        return bad_output(self._announced(entry.agent), before.skill, entry.body.output)
 
     def _put(self, state: TaskState) -> None:
         if state.finished is None:
