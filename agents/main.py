@@ -37,7 +37,7 @@ class Agent:
         self.members = Members(bus, name, instance, builtin)
         self.actor = Actor(bus, self.members.rank)
         until = self.actor.until
-        self.learning = Learning(bus, name, self.members, until)
+        self.learning = Learning(bus, name, self.members, until, settings.lessons_per_minute_max)
         self.emotion = Emotion(bus, name, profile.temperament, self.members, until)
         cases = CaseBuilder(recall, self.learning, self.emotion.alignment)
         self.consensus = Consensus(bus, name, profile.mind, self.members, cases, settings, until)

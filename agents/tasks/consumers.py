@@ -1,6 +1,6 @@
 """The consumers of agents that others wrote: the mesh makes them, so that such an agent needs no rights over the stream.
 
-Each agent that is there and takes tasks finds a durable consumer `work-<agent>` on the log, over its own assignments. A consumer that was lost
+Each agent that is there and takes tasks finds a durable consumer `work-<agent>` on the log, over its own assignments. One that was lost
 is made again within `LOOK_S`.
 """
 
