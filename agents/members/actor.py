@@ -79,10 +79,10 @@ class Members:
 
     # what the other protocols ask of it
 
-    def present(self, takes: str) -> dict[str, Profile]:
-        """The agents that are there now and take `takes` (lessons, votes or tasks), each with its profile."""
+    def present(self, takes: str | None = None) -> dict[str, Profile]:
+        """The agents that are there now, or those of them that take `takes` (lessons, votes or tasks), each with its profile."""
         living = rules.present(self._sightings, self._bus.clock())
-        return {agent: s[0].profile for agent, s in living.items() if s[0].profile and takes in s[0].profile.takes}
+        return {agent: s[0].profile for agent, s in living.items() if s[0].profile and _takes(s[0].profile, takes)}
 
     def announced(self, agent: str) -> Profile | None:
         """What an agent of others last said of itself in the log; None for the built-in ones, which need no checking."""
@@ -97,10 +97,11 @@ class Members:
         """All agents that ever joined and take `takes`, gone ones included."""
         return {agent: k.profile for agent, k in sorted(self.roster.items()) if takes in k.profile.takes}
 
-    def listed(self, takes: str) -> dict[str, Profile]:
-        """The agents that are there, and those gone for less than a minute, that take `takes`."""
+    def listed(self, takes: str | None = None) -> dict[str, Profile]:
+        """The agents that are there, and those gone for less than a minute, or those of them that take `takes`."""
         shown = rules.views(self._sightings, self.roster, self._bus.clock())
-        return {agent: k.profile for agent, k in self.roster.items() if agent in shown and takes in k.profile.takes} | self.present(takes)
+        gone = {agent: k.profile for agent, k in self.roster.items() if agent in shown and _takes(k.profile, takes)}
+        return gone | self.present(takes)
 
     def alive(self, agent: str, instance: str) -> bool:
         """Whether this very instance has been heard lately."""
@@ -176,6 +177,10 @@ class Members:
             mesh_topology="triangular_consensus" if connected == TRIANGLE else "mesh_consensus",
             agents=shown,
         )
+
+
+def _takes(profile: Profile, takes: str | None) -> bool:
+    return takes is None or takes in profile.takes
 
 
 def broken_skill(profile: Profile) -> str | None:

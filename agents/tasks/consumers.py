@@ -15,7 +15,7 @@ from bus.connection import Bus
 from bus.work import work_of
 from schemas.entry import Entry
 
-LOOK_S = 10.0
+LOOK_S = 5.0
 """How often it is seen to that the consumer of an agent is there."""
 
 
