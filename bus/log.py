@@ -146,7 +146,8 @@ def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
 
 
 class Durable:
-    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome.
+    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome. `unused_s`: how long the
+    server keeps it while nobody reads; None: for good.
 
     `in_order`: for one reader at a time, who must see entries in the order of the log. What another left unsettled would come again
     when its time is over, behind later entries; so whoever comes next begins again after the last entry before which all are settled.
@@ -163,6 +164,7 @@ class Durable:
         ack_wait_s: float = ACK_WAIT_S,
         stream: str = subjects.MESH,
         in_order: bool = False,
+        unused_s: float | None = None,
     ) -> None:
         self._bus = bus
         self.name = name
@@ -176,6 +178,7 @@ class Durable:
             "ack_wait": int(ack_wait_s * NS),
             "max_ack_pending": in_flight_max,
             "filter_subjects": [bus.wire(f) for f in filters],
+            **({"inactive_threshold": int(unused_s * NS)} if unused_s else {}),
         }
         self._incarnation = ""
 

@@ -35,6 +35,9 @@ ACK_WAIT_LEASES = 0.5
 ACK_WAIT_S_MIN = 1.0
 """Least time after which it does."""
 
+UNUSED_S = 7 * 86_400.0
+"""How long the server keeps the consumer of an agent whose instances are all away; a new one delivers everything again."""
+
 Handler = Callable[[Delivery], Awaitable[Outcome]]
 
 
@@ -47,6 +50,7 @@ def work_of(bus: Bus, row: Subject, agent: str, lease_s: float) -> Durable:
         batch_max=1,
         in_flight_max=IN_FLIGHT_MAX,
         ack_wait_s=ack_wait_s(lease_s),
+        unused_s=UNUSED_S,
     )
 
 

@@ -244,6 +244,7 @@ async def main() -> None:
     me = Wordsmith(nc)
     await nc.connect(
         os.environ.get("CEREBRO_NATS_URL", "nats://127.0.0.1:4222"),
+        inbox_prefix=f"_INBOX.{NAME}",  # the only one where it may listen, on a mesh that asks for credentials
         nkeys_seed=os.environ.get("CEREBRO_NATS_NKEY") or None,
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,

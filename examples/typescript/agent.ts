@@ -55,6 +55,7 @@ const seed = process.env.CEREBRO_NATS_NKEY;
 const nc: NatsConnection = await connect({
   servers: (process.env.CEREBRO_NATS_URL ?? "nats://127.0.0.1:4222").split(","),
   name: NAME,
+  inboxPrefix: `_INBOX.${NAME}`, // the only one where it may listen, on a mesh that asks for credentials
   authenticator: seed ? nkeyAuthenticator(new TextEncoder().encode(readFileSync(seed, "utf8").trim())) : undefined,
   maxReconnectAttempts: -1,
   reconnectTimeWait: 1_000,

@@ -184,7 +184,7 @@ class Agent:
     async def serve(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Join and work until `stop`; `ready` is set once everything is heard. Raises `NameTaken`."""
         while not stop.is_set():
-            opening = asyncio.create_task(Connection.open(self._url, self._seed, self.name), name="connect")
+            opening = asyncio.create_task(Connection.open(self._url, self._seed, self.name, self._names.inbox), name="connect")
             if not await _before(stop, opening):
                 return
             try:

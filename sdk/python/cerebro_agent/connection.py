@@ -51,8 +51,8 @@ class Connection:
         self.again: list[Callable[[], Awaitable[None]]] = []
 
     @classmethod
-    async def open(cls, url: str, nkey_seed: str | None, name: str) -> Self:
-        """Connect, waiting for as long as it takes; from then on the client reconnects by itself, for ever."""
+    async def open(cls, url: str, nkey_seed: str | None, name: str, inbox: str) -> Self:
+        """Connect, waiting for as long as it takes; from then on the client reconnects by itself, for ever. Answers come to `inbox`."""
         self = cls(Client())
         while True:
             try:
@@ -60,6 +60,7 @@ class Connection:
                     servers=url.split(","),
                     name=name,
                     nkeys_seed=nkey_seed,
+                    inbox_prefix=inbox,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=1,
                     ping_interval=5,

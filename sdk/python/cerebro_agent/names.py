@@ -11,6 +11,7 @@ class Names:
         self._agent = agent
         self._dots = f"{prefix}." if prefix else ""
         dashes = f"{prefix}_" if prefix else ""
+        self.inbox = f"_INBOX.{dashes}{agent}"
         self.presence = f"$KV.{dashes}presence.{agent}.{instance}"
         self.log = f"{dashes}MESH"
         self.work = f"work-{agent}"
