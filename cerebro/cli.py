@@ -52,6 +52,16 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
+    key_ = commands.add_parser("key", help="the API keys of the gateway")
+    key_.add_argument("action", choices=("add", "list", "revoke"))
+    key_.add_argument("name", nargs="?", metavar="NAME", help="which one, for add and revoke")
+    key_.add_argument(
+        "--scope", action="append", choices=("read", "write", "operate"), help="what it is for; may be repeated (read and write)"
+    )
+    key_.add_argument("--agent", action="append", metavar="AGENT", help="the only name it may write in; may be repeated (any)")
+    key_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    key_.set_defaults(command=key)
+
     memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
     actions = memory_.add_subparsers(required=True, metavar="ACTION")
     rebuild_ = actions.add_parser("rebuild", help="make derived memory again from the log")
@@ -67,6 +77,14 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
     )
     reembed_.set_defaults(command=reembed)
+
+    verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
+    verify_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    verify_.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the public keys (keys/seal of the data folder)")
+    verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
+    verify_.set_defaults(command=verify)
 
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
@@ -151,6 +169,13 @@ def dead(parsed: argparse.Namespace) -> int:
     return handle(parsed)
 
 
+def key(parsed: argparse.Namespace) -> int:
+    """Make, list or revoke API keys."""
+    from cerebro.key import main as handle
+
+    return handle(parsed)
+
+
 def rebuild(parsed: argparse.Namespace) -> int:
     """Make derived memory again from the log, or compare the two."""
     from cerebro.rebuild import main as handle
@@ -161,6 +186,13 @@ def rebuild(parsed: argparse.Namespace) -> int:
 def reembed(parsed: argparse.Namespace) -> int:
     """Fill another space of vectors."""
     from cerebro.reembed import main as handle
+
+    return handle(parsed)
+
+
+def verify(parsed: argparse.Namespace) -> int:
+    """Compare what is persisted with what was sealed."""
+    from cerebro.verify import main as handle
 
     return handle(parsed)
 
