@@ -13,6 +13,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
 
 from cerebro_agent.errors import Refused, TooLarge, Unavailable
 
@@ -131,6 +132,13 @@ class Connection:
     async def hear(self, subject: str, heard: Callable[[Msg], Awaitable[None]]) -> Subscription:
         """Call `heard` for each message from now on."""
         return await self.nc.subscribe(subject, cb=heard, pending_msgs_limit=HEARD_LEN_MAX)
+
+    async def deafen(self, sub: Subscription | JetStreamContext.PullSubscription) -> None:
+        """Hear no more of it; where the connection is gone there is nothing left to hear."""
+        try:
+            await sub.unsubscribe()
+        except (nats.errors.Error, OSError, ValueError) as e:
+            log.debug("unsubscribing: %s", str(e) or type(e).__name__)
 
 
 async def _log_error(error: Exception) -> None:

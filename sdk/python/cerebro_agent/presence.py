@@ -1,6 +1,7 @@
 """Presence: an agent is a member as long as it says each second that it is there."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 
@@ -15,8 +16,10 @@ log = logging.getLogger("cerebro_agent")
 
 BEAT_S = 1.0
 """How often an agent says that it is there."""
-LISTED_LOOKS_S = (1.5, 1.5, 2.5)
-"""Pauses between looks at whether the mesh lists this agent as what it says it is; after the last one the name is taken."""
+LISTED_LOOK_S = 1.5
+"""Pause between looks at whether the mesh lists this agent as what it says it is."""
+LOOKS_MAX = 4
+"""Looks after which a name counts as taken: longer than one that was killed, and had other skills, takes to be lost."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -52,17 +55,18 @@ class Presence:
 
     async def watch_name(self) -> None:
         """Returns once the mesh lists this agent as what it is. Raises `NameTaken` where it goes on listing something else."""
-        listed: Listed | None = None
-        for pause_s in LISTED_LOOKS_S:
-            await asyncio.sleep(pause_s)
+        for look in itertools.count(1):
+            await asyncio.sleep(LISTED_LOOK_S)
             try:
                 found = await self._connection.ask(self._names.subject("ask.agents"), {}, Agents)
             except AgentError as e:
                 log.info("it is not known yet whether %s is listed: %s", self._agent, e)
-                return
+                continue
             listed, mine = found.agents.get(self._agent), self._profile()
-            if listed and listed.status != "gone" and listed.role == mine.role and listed.skills == [s.name for s in mine.skills]:
+            if listed is None or listed.status == "gone":
+                if look % LOOKS_MAX == 0:
+                    log.error("the mesh does not take %s for a member; its dead letters say why (cerebro dead list)", self._agent)
+            elif (listed.role, listed.skills) == (mine.role, [s.name for s in mine.skills]):
                 return
-        if listed and listed.status != "gone":
-            raise NameTaken(f"another {self._agent} is there, with role {listed.role} and skills {', '.join(listed.skills)}")
-        raise NameTaken(f"the mesh does not take {self._agent} for a member; its dead letters say why (cerebro dead list)")
+            elif look >= LOOKS_MAX:
+                raise NameTaken(f"another {self._agent} is there, with role {listed.role} and skills {', '.join(listed.skills)}")

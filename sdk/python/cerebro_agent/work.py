@@ -9,6 +9,7 @@ import msgspec
 import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from cerebro_agent.connection import Connection, derived
@@ -68,10 +69,10 @@ class Work:
                 group.create_task(self._one(msg), name="assignment")
 
     async def _next(self) -> Msg:
-        sub: JetStreamContext.PullSubscription | None = None
         while True:
+            sub: JetStreamContext.PullSubscription | None = None
             try:
-                sub = sub or await self._connection.js.pull_subscribe_bind(self._names.work, self._names.log)
+                sub = await self._connection.js.pull_subscribe_bind(self._names.work, self._names.log)
                 [msg] = await sub.fetch(1, timeout=FETCH_S)
             except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as e:
                 if not isinstance(e, nats.errors.TimeoutError):
@@ -80,9 +81,8 @@ class Work:
             else:
                 return msg
             finally:
-                if sub is not None and self._connection.nc.is_connected:
-                    await sub.unsubscribe()
-                sub = None
+                if sub is not None:
+                    await self._connection.deafen(sub)
 
     async def _one(self, msg: Msg) -> None:
         """One assignment, from its delivery to its outcome on the log; given back where it cannot be said how it stands."""
@@ -100,9 +100,10 @@ class Work:
     async def _perform(self, assignment: Assignment, msg: Msg) -> bool:
         """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""
         task = Task(self._connection, self._names, assignment)
-        heard = await self._connection.hear(self._names.heard_of(task.task_id), task.hear)
+        heard: Subscription | None = None
         self._running.add(task)
         try:
+            heard = await self._connection.hear(self._names.heard_of(task.task_id), task.hear)
             await self._connection.nc.flush()
             if not await self._known(task):
                 return False
@@ -114,8 +115,8 @@ class Work:
             return False
         finally:
             self._running.discard(task)
-            if self._connection.nc.is_connected:
-                await heard.unsubscribe()
+            if heard is not None:
+                await self._connection.deafen(heard)
 
     async def _known(self, task: Task) -> bool:
         for _ in range(LOOK_TRIES):
