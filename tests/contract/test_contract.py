@@ -175,14 +175,15 @@ async def test_it_refuses_malformed_input(looker: Looker, agent: Player, given: 
 
 
 async def test_it_ignores_an_assignment_under_an_old_fence(looker: Looker, agent: Player) -> None:
-    task = new("task")
-    await looker.submit(task, required_skills=["count_words"], input=TEXT)
+    task, given = new("task"), {"seconds": LEASE_S / 2}
+    await looker.submit(task, required_skills=["countdown"], input=given)
     await looker.ended(task)
-    assigned = AssignedTask(title="again", task_id=task, required_skills=["count_words"], input=TEXT)
-    old = Assignment(fence=1, lease_s=LEASE_S, task=assigned, skill="count_words")
-    await looker.bus.publish(subjects.TASK_ASSIGNED, old, task=task, agent=agent.name)
+    assigned = AssignedTask(title="again", task_id=task, required_skills=["countdown"], input=given)
+    old = Assignment(fence=1, lease_s=LEASE_S, task=assigned, skill="countdown")
+    again = await looker.bus.publish(subjects.TASK_ASSIGNED, old, task=task, agent=agent.name)
     await looker.settled(agent.name)
-    assert len(await looker.said(subjects.TASK_RESULT, task=task, agent=agent.name)) == 1
+    words = [subjects.TASK_PROGRESS, subjects.TASK_RESULT, subjects.TASK_FAILED]
+    assert [e.name for row in words for e in await looker.said(row, task=task, agent=agent.name) if e.seq > again.seq] == []
 
 
 async def test_it_stops_when_its_task_is_cancelled(looker: Looker, agent: Player) -> None:
