@@ -4,7 +4,7 @@ from typing import Any
 
 from agents.json_schema import SchemaError, faults
 from schemas.members import Profile
-from schemas.tasks import TaskError
+from schemas.tasks import Submission, TaskError
 
 FAULTS_TOLD_MAX = 3
 """Most faults of one output that are told."""
@@ -12,13 +12,15 @@ BAD_OUTPUT = "bad_output"
 """The code of a task whose result is not what was announced."""
 
 
-def bad_output(profile: Profile | None, skill: str | None, output: Any) -> TaskError | None:
+def bad_output(profile: Profile | None, task: Submission, skill: str | None, output: Any) -> TaskError | None:
     """Why this output of `skill` cannot be taken, or None.
 
-    Nothing is announced: anything is taken. What cannot be decided without matching a pattern, or in many steps, is taken too: patterns
-    of strangers are not matched in an agent's loop.
+    Nothing is announced, or several skills are required, whose outputs nobody announces together: anything is taken. What cannot be decided
+    without matching a pattern, or in many steps, is taken too: patterns of strangers are not matched in an agent's loop.
     """
-    schema = next((s.output_schema for s in profile.skill_list() if s.name == skill), {}) if profile else {}
+    if profile is None or len(set(task.required_skills)) > 1:
+        return None
+    schema = next((s.output_schema for s in profile.skill_list() if s.name == skill), {})
     try:
         found = faults(schema, output, _never_matched, known_only=False)
     except SchemaError:

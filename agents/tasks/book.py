@@ -64,7 +64,7 @@ class Book:
         """Why a result that came in time is not what its agent announced."""
         if not isinstance(entry.body, Result) or before is None or rules.why_ignored(before, entry):
             return None
-        return bad_output(self._announced(entry.agent), before.skill, entry.body.output)
+        return bad_output(self._announced(entry.agent), before.task, before.skill, entry.body.output)
 
     def _put(self, state: TaskState) -> None:
         if state.finished is None:

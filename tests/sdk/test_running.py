@@ -117,6 +117,22 @@ async def test_a_skill_gives_artifacts_progress_and_a_message_beside_its_result(
     assert result.body.message == {"parts": [{"text": "two pages"}]}
 
 
+async def test_several_required_skills_are_performed_in_turn(mesh: Mesh) -> None:
+    agent = mesh.agent("both")
+
+    @agent.skill()
+    async def build(release: int) -> str:
+        return f"release {release}"
+
+    @agent.skill()
+    async def deploy(release: int, hosts: int) -> int:
+        return hosts
+
+    async with agent.running():
+        await mesh.submit("t1", required_skills=["build", "deploy"], input={"release": 42, "deploy": {"hosts": 3}})
+        assert (await mesh.ended("t1")).result == {"build": "release 42", "deploy": 3}
+
+
 async def test_a_plain_function_and_one_that_breaks(mesh: Mesh) -> None:
     agent = mesh.agent("breaker")
 

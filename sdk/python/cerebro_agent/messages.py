@@ -127,9 +127,10 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A sign of life that extends the lease."""
+    """A sign of life of one instance that extends the lease."""
 
     fence: int
+    instance: str
     state: Literal["running", "input_required"] = "running"
     fraction: float | None = None
     message: str | None = None

@@ -9,6 +9,7 @@ class Names:
 
     def __init__(self, agent: str, instance: str, prefix: str = "") -> None:
         self._agent = agent
+        self.instance = instance
         self._dots = f"{prefix}." if prefix else ""
         dashes = f"{prefix}_" if prefix else ""
         self.inbox = f"_INBOX.{dashes}{agent}"

@@ -30,7 +30,8 @@ class Task:
         self._skill = assignment.skill
         self._asked_at = 0
         self._answers: asyncio.Queue[Any] = asyncio.Queue()
-        self._progress = Progress(fence=assignment.fence)
+        self._alive = Progress(fence=assignment.fence, instance=names.instance)
+        self._progress = self._alive
         self.task: AssignedTask = assignment.task
         self.handoff: dict[str, Any] | None = None
         self.lost = asyncio.Event()
@@ -41,21 +42,21 @@ class Task:
 
     async def progress(self, fraction: float | None = None, message: str | None = None) -> None:
         """Tell how far the work is. Raises `Unavailable`."""
-        await self._tell(Progress(fence=self._fence, fraction=fraction, message=message))
+        await self._tell(msgspec.structs.replace(self._alive, fraction=fraction, message=message))
 
     async def artifact(self, artifact_id: str, parts: list[dict[str, Any]], *, append: bool = False, last: bool = False) -> None:
         """Give a piece of the outcome before the result. Raises `Unavailable`, `TooLarge`."""
         piece = Artifact(artifact_id=artifact_id, parts=parts, append=append, last=last)
-        await self._tell(Progress(fence=self._fence, artifact=piece))
+        await self._tell(msgspec.structs.replace(self._alive, artifact=piece))
 
     async def ask(self, question: str) -> Any:
         """Ask whoever submitted the task, and wait for the answer."""
-        self._progress = Progress(fence=self._fence, state="input_required", message=question)
+        self._progress = msgspec.structs.replace(self._alive, state="input_required", message=question)
         try:
             self._asked_at = await self._tell(self._progress)
             return await self._answers.get()
         finally:
-            self._progress = Progress(fence=self._fence)
+            self._progress = self._alive
 
     async def checkpoint(self, packet: dict[str, Any]) -> None:
         """Leave a packet for whoever goes on with the task should this agent die. Raises `Unavailable`, `TooLarge`."""

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 
 from cerebro_agent.connection import Connection, derived
 from cerebro_agent.errors import AgentError, SkillError, TooLarge, Unavailable
-from cerebro_agent.messages import Assignment, Reply, TaskError
+from cerebro_agent.messages import AssignedTask, Assignment, Reply, TaskError
 from cerebro_agent.names import Names
 from cerebro_agent.skills import Skill
 from cerebro_agent.task import Task
@@ -146,7 +146,7 @@ class Work:
     async def _outcome(self, task: Task, assignment: Assignment, *, begun: bool) -> tuple[str, dict[str, Any]]:
         """`result` or `failed`, with its body; whatever the skill raises is a failure with a code."""
         try:
-            reply = await self._run_skill(task, assignment, begun=begun)
+            reply = await self._work_off(task, assignment, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
         except Exception as e:
@@ -156,13 +156,20 @@ class Work:
             return "result", _result(assignment.fence, reply)
         return "failed", {"fence": assignment.fence, "error": error}
 
-    async def _run_skill(self, task: Task, assignment: Assignment, *, begun: bool) -> Reply:
-        skill = self._skills.get(assignment.skill or "")
-        if skill is None:
-            raise SkillError("no_such_skill", f"{self._agent} has no skill for this task", retryable=True)
+    async def _work_off(self, task: Task, assignment: Assignment, *, begun: bool) -> Reply:
+        """What the skill makes of the task; where several are required, each in turn, by skill."""
+        required = list(dict.fromkeys(task.task.required_skills))
         if begun:
             task.handoff = await self._handoff(task)
-        return await skill.perform(task.task.input, task)
+        if len(required) <= 1:
+            return await self._run_skill(task, assignment.skill or "", task.task.input)
+        return Reply(output={name: (await self._run_skill(task, name, _input_of(task.task, name))).output for name in required})
+
+    async def _run_skill(self, task: Task, name: str, given: dict[str, Any]) -> Reply:
+        skill = self._skills.get(name)
+        if skill is None:
+            raise SkillError("no_such_skill", f"{self._agent} has no skill for this task", retryable=True)
+        return await skill.perform(given, task)
 
     async def _handoff(self, task: Task) -> dict[str, Any] | None:
         """The last packet about the task; None where there is none, or memory does not answer."""
@@ -194,6 +201,13 @@ class OpenTask(msgspec.Struct, frozen=True):
 
 class Continuity(msgspec.Struct, frozen=True):
     open_tasks: list[OpenTask]
+
+
+def _input_of(task: AssignedTask, skill: str) -> dict[str, Any]:
+    """The input of one of several skills: what stands under its name, and all that stands under no skill's name."""
+    others = {name for name in task.required_skills if isinstance(task.input.get(name), dict)}
+    shared = {key: value for key, value in task.input.items() if key not in others}
+    return {**shared, **task.input[skill]} if skill in others else shared
 
 
 def _result(fence: int, reply: Reply) -> dict[str, Any]:

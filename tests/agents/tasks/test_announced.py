@@ -8,10 +8,11 @@ from agents.tasks.announced import bad_output
 from agents.tasks.book import Book
 from bus import subjects
 from schemas.members import Profile, Skill
-from schemas.tasks import Result
+from schemas.tasks import Result, Submission
 from tests.agents.tasks.story import Story
 
 HOSTS = {"type": "object", "properties": {"hosts": {"type": "integer"}}, "required": ["hosts"]}
+ONE = Submission(title="one", required_skills=["deploy"])
 
 
 def announcing(schema: dict[str, Any]) -> Profile:
@@ -20,7 +21,7 @@ def announcing(schema: dict[str, Any]) -> Profile:
 
 @pytest.mark.parametrize("output", [{"hosts": "many"}, {}, None, 5])
 def test_an_output_that_does_not_fit_is_refused_and_told_where(output: Any) -> None:
-    error = bad_output(announcing(HOSTS), "deploy", output)
+    error = bad_output(announcing(HOSTS), ONE, "deploy", output)
     assert error is not None
     assert (error.code, error.retryable) == ("bad_output", False)
     assert "deploy" in error.message
@@ -39,7 +40,12 @@ def test_an_output_that_does_not_fit_is_refused_and_told_where(output: Any) -> N
     ],
 )
 def test_what_is_taken(profile: Profile | None, skill: str | None, output: Any) -> None:
-    assert bad_output(profile, skill, output) is None
+    assert bad_output(profile, ONE, skill, output) is None
+
+
+def test_several_skills_are_not_checked_by_the_schema_of_one() -> None:
+    several = Submission(title="both", required_skills=["deploy", "bare"])
+    assert bad_output(announcing(HOSTS), several, "deploy", {"deploy": {"hosts": 3}, "bare": 1}) is None
 
 
 def played(output: Any, fence: int = 1) -> Book:
