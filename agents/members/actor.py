@@ -80,9 +80,12 @@ class Members:
     # what the other protocols ask of it
 
     def present(self, takes: str | None = None) -> dict[str, Profile]:
-        """The agents that are there now, or those of them that take `takes` (lessons, votes or tasks), each with its profile."""
+        """The agents that are there now, or those of them that take `takes` (lessons, votes or tasks), each with its profile and its
+        instances' mean load.
+        """
         living = rules.present(self._sightings, self._bus.clock())
-        return {agent: s[0].profile for agent, s in living.items() if s[0].profile and _takes(s[0].profile, takes)}
+        profiles = {agent: rules.profile_of(sightings) for agent, sightings in living.items()}
+        return {agent: profile for agent, profile in profiles.items() if profile and _takes(profile, takes)}
 
     def announced(self, agent: str) -> Profile | None:
         """What an agent of others last said of itself in the log; None for the built-in ones, which need no checking."""

@@ -205,12 +205,30 @@ class Wordsmith:
             await msg.in_progress()
 
     async def outcome(self, assignment: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        given = assignment["task"]["input"]
+        task = assignment["task"]
+        required = list(dict.fromkeys(task["required_skills"]))
         try:
-            output = count_words(given) if assignment["skill"] == "count_words" else await countdown(given)
+            if len(required) > 1:  # each in turn
+                output: Any = {skill: await perform(skill, input_of(task, skill)) for skill in required}
+            else:
+                output = await perform(assignment["skill"], task["input"])
         except FailedError as e:
             return "failed", {"error": {"code": e.code, "message": str(e), "retryable": False}}
         return "result", {"output": output}
+
+
+def input_of(task: dict[str, Any], skill: str) -> dict[str, Any]:
+    """The input of one of several skills: what stands under its name, and all that stands under no skill's name."""
+    shared = {name: value for name, value in task["input"].items() if name not in task["required_skills"]}
+    return {**shared, **task["input"].get(skill, {})}
+
+
+async def perform(skill: str | None, given: dict[str, Any]) -> Any:
+    if skill == "count_words":
+        return count_words(given)
+    if skill == "countdown":
+        return await countdown(given)
+    raise FailedError("no_such_skill", f"{NAME} has no skill for this task")
 
 
 def count_words(given: dict[str, Any]) -> dict[str, Any]:

@@ -194,14 +194,29 @@ async function one(msg: Msg): Promise<void> {
 async function perform(assignment: Body, over: AbortSignal): Promise<Outcome> {
   try {
     over.throwIfAborted();
-    const given = assignment.task.input;
-    const output = assignment.skill === "count_words" ? countWords(given) : await countdown(given, over);
+    const { input, required_skills } = assignment.task;
+    const required = new Set<string>(required_skills);
+    if (required.size < 2) return { kind: "result", body: { output: await runSkill(assignment.skill, input, over) } };
+    const output: Body = {};
+    for (const skill of required) output[skill] = await runSkill(skill, inputOf(assignment.task, skill), over); // each in turn
     return { kind: "result", body: { output } };
   } catch (error) {
     const code = error instanceof Failed ? error.code : "skill_error";
     const message = error instanceof Error ? error.message : String(error);
     return { kind: "failed", body: { error: { code, message, retryable: !(error instanceof Failed) } } };
   }
+}
+
+// The input of one of several skills: what stands under its name, and all that stands under no skill's name.
+function inputOf(task: Body, skill: string): Body {
+  const shared = Object.entries(task.input).filter(([name]) => !task.required_skills.includes(name));
+  return { ...Object.fromEntries(shared), ...task.input[skill] };
+}
+
+async function runSkill(skill: string | null, given: Body, over: AbortSignal): Promise<unknown> {
+  if (skill === "count_words") return countWords(given);
+  if (skill === "countdown") return countdown(given, over);
+  throw new Failed("no_such_skill", `${NAME} has no skill for this task`);
 }
 
 function countWords(given: Body): Body {

@@ -147,6 +147,15 @@ async def test_it_takes_a_task_and_gives_the_result_under_its_fence(looker: Look
     assert result.body.fence == 1
 
 
+async def test_it_performs_several_required_skills_in_turn(looker: Looker, agent: Player) -> None:
+    task = new("task")
+    given = {"text": "two words", "countdown": {"seconds": 0.5}}
+    await looker.submit(task, required_skills=["count_words", "countdown"], input=given)
+    end = await looker.ended(task)
+    assert (end.status, end.assigned_to) == ("succeeded", agent.name)
+    assert end.result == {"count_words": {"words": 2, "longest": "words"}, "countdown": 0.5}
+
+
 async def test_it_extends_its_lease_by_progress(looker: Looker, agent: Player) -> None:
     task = new("task")
     await looker.submit(task, required_skills=["countdown"], input={"seconds": LEASE_S * 1.75})

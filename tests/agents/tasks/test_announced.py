@@ -49,7 +49,7 @@ def test_several_skills_are_not_checked_by_the_schema_of_one() -> None:
 
 
 def played(output: Any, fence: int = 1) -> Book:
-    story, book = Story(), Book(10, lambda _: announcing(HOSTS))
+    story, book = Story(), Book(10, 86_400.0, lambda _: announcing(HOSTS))
     story.submitted()
     story.assigned("ops", 1, skill="deploy")
     story.tell(subjects.TASK_RESULT, Result(fence=fence, output=output), "ops")
@@ -64,7 +64,7 @@ def test_the_task_has_failed_by_it_and_it_speaks_against_the_agent() -> None:
     assert state.outcome is not None
     assert state.outcome.error is not None
     assert (state.outcome.status, state.outcome.error.code, state.outcome.agent) == ("failed", "bad_output", "ops")
-    assert book.tallies["ops"]["deploy"].failures == 1
+    assert book.expected("ops", "deploy", None).failures == 1
 
 
 def test_a_good_one_succeeds() -> None:
