@@ -7,9 +7,9 @@ import sys
 
 import msgspec
 
-from agents.main import run
 from agents.skills import SKILLS
 from agents.skills.skill import Skill, SkillContext, SkillError
+from cerebro.actors import actor
 from cerebro.settings import read
 
 STEP_S = 0.5
@@ -50,8 +50,7 @@ for skill in (
 async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    settings = read(os.environ)
-    await run(sys.argv[1], settings.bus, settings.agents, lambda: None, stop)
+    await actor(sys.argv[1], read(os.environ), lambda: None, stop)
 
 
 asyncio.run(main())

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from agents.llm.settings import LlmSettings
 from agents.main import run
 from agents.settings import AgentSettings
 from bus.settings import BusSettings
@@ -14,7 +15,7 @@ from bus.streams import declare
 async def nexus(bus: BusSettings, settings: AgentSettings) -> AsyncIterator[None]:
     await declare(bus)
     ready, stop = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(run("nexus", bus, settings, ready.set, stop), name="nexus")
+    running = asyncio.create_task(run("nexus", bus, settings, LlmSettings(), {}, ready.set, stop), name="nexus")
     waiting = asyncio.create_task(ready.wait(), name="ready")
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
