@@ -201,7 +201,7 @@ class Wordsmith:
         """A sign of life extends the lease; the server is told that the assignment is still worked on."""
         while True:
             await asyncio.sleep(lease_s / 4)
-            await self.put(f"mesh.task.{task}.progress.{NAME}", {"fence": fence}, uuid.uuid4().hex)
+            await self.put(f"mesh.task.{task}.progress.{NAME}", {"fence": fence, "instance": self.instance}, uuid.uuid4().hex)
             await msg.in_progress()
 
     async def outcome(self, assignment: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -176,7 +176,7 @@ async function one(msg: Msg): Promise<void> {
   const view = await ask("ask.task", { id: task });
   if (!view || view.finished_at || view.fence > fence || (view.fence === fence && view.assigned_to !== NAME)) over.abort();
   const alive = setInterval(() => {
-    put(`mesh.task.${task}.progress.${NAME}`, { fence }).catch(console.error); // extends the lease
+    put(`mesh.task.${task}.progress.${NAME}`, { fence, instance: INSTANCE }).catch(console.error); // extends the lease
     nc.publish(msg.reply!, "+WPI"); // the server is told that the assignment is still worked on
   }, (assignment.lease_s * 1_000) / 4);
   try {
