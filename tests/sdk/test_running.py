@@ -74,11 +74,15 @@ async def mesh(nats_url: str, prefix: str) -> AsyncIterator[Mesh]:
 
 
 async def test_a_skill_may_ask_and_goes_on_with_the_answer(mesh: Mesh) -> None:
-    agent = mesh.agent("asker")
+    agent = mesh.agent("asker", concurrency=1)
 
     @agent.skill()
     async def greet(task: Task) -> str:
         return f"hello {await task.ask('who is there?')}"
+
+    @agent.skill()
+    async def count(number: int) -> int:
+        return number
 
     async with agent.running():
         await mesh.submit("t1", required_skills=["greet"])
@@ -87,6 +91,8 @@ async def test_a_skill_may_ask_and_goes_on_with_the_answer(mesh: Mesh) -> None:
             return any(p.state == "input_required" for p in await mesh.progress("t1", "asker"))
 
         await eventually(asked)
+        await mesh.submit("t2", required_skills=["count"], input={"number": 2})
+        assert (await mesh.ended("t2")).result == 2, "who waits for an answer has room for others"
         await mesh.bus.publish(subjects.TASK_INPUT, InputAnswer(message="Ada"), task="t1", agent="tester")
         assert (await mesh.ended("t1")).result == "hello Ada"
     questions = [p for p in await mesh.progress("t1", "asker") if p.state == "input_required"]

@@ -22,7 +22,7 @@ SIGNS_PER_LEASE = 4
 class Task:
     """What a skill may use. `handoff` is the last packet that was left about the task, if it was begun before."""
 
-    def __init__(self, connection: Connection, names: Names, assignment: Assignment) -> None:
+    def __init__(self, connection: Connection, names: Names, assignment: Assignment, changed: asyncio.Event) -> None:
         self._connection = connection
         self._names = names
         self._fence = assignment.fence
@@ -35,6 +35,8 @@ class Task:
         self.task: AssignedTask = assignment.task
         self.handoff: dict[str, Any] | None = None
         self.lost = asyncio.Event()
+        self.waiting = False
+        self._changed = changed
 
     @property
     def task_id(self) -> str:
@@ -50,12 +52,15 @@ class Task:
         await self._tell(msgspec.structs.replace(self._alive, artifact=piece))
 
     async def ask(self, question: str) -> Any:
-        """Ask whoever submitted the task, and wait for the answer."""
+        """Ask whoever submitted the task, and wait for the answer; meanwhile the agent has room for another task."""
         self._progress = msgspec.structs.replace(self._alive, state="input_required", message=question)
         try:
             self._asked_at = await self._tell(self._progress)
+            self.waiting = True
+            self._changed.set()
             return await self._answers.get()
         finally:
+            self.waiting = False
             self._progress = self._alive
 
     async def checkpoint(self, packet: dict[str, Any]) -> None:

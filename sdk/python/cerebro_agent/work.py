@@ -42,12 +42,17 @@ class Work:
         self._agent = agent
         self._skills = skills
         self._concurrency = concurrency
-        self._turns = asyncio.Semaphore(concurrency)
+        self._taken = 0
         self._running: set[Task] = set()
+        self._changed = asyncio.Event()
 
     def load(self) -> float:
         """0 idle … 1 full."""
-        return len(self._running) / self._concurrency
+        return min(1.0, self._busy() / self._concurrency)
+
+    def _busy(self) -> int:
+        """How much is worked on; what waits for somebody's answer takes no room."""
+        return self._taken - sum(task.waiting for task in self._running)
 
     async def start(self) -> None:
         self._connection.again.append(self._look_at_all)
@@ -64,9 +69,15 @@ class Work:
         """Work for ever."""
         async with asyncio.TaskGroup() as group:
             while True:
-                await self._turns.acquire()
+                await self._room()
                 msg = await self._next()
+                self._taken += 1
                 group.create_task(self._one(msg), name="assignment")
+
+    async def _room(self) -> None:
+        while self._busy() >= self._concurrency:
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _next(self) -> Msg:
         while True:
@@ -94,12 +105,13 @@ class Work:
             log.exception("%s is no assignment", msg.subject)
             done = True
         finally:
-            self._turns.release()
+            self._taken -= 1
+            self._changed.set()
             await _settle(msg, done=done)
 
     async def _perform(self, assignment: Assignment, msg: Msg) -> bool:
         """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""
-        task = Task(self._connection, self._names, assignment)
+        task = Task(self._connection, self._names, assignment, self._changed)
         heard: Subscription | None = None
         self._running.add(task)
         try:
