@@ -23,6 +23,7 @@ from agents.profiles import AgentProfile, ProfileError, load
 from agents.recall import Recall
 from agents.settings import AgentSettings
 from agents.tasks.actor import Tasks
+from agents.tasks.consumers import Consumers
 from agents.tasks.worker import Worker
 from bus import presence
 from bus.connection import Bus
@@ -48,7 +49,7 @@ class Agent:
         self.actor = Actor(bus, self.members.rank)
         until = self.actor.until
         faculty = self._faculty(model) if model is not None else None
-        self.learning = Learning(bus, name, self.members, until)
+        self.learning = Learning(bus, name, self.members, until, settings.lessons_per_minute_max)
         appraiser = ModelAppraiser(faculty) if faculty is not None and faculty.settings.appraisals else None
         self.emotion = Emotion(bus, name, profile.temperament, self.members, until, appraiser)
         cases = CaseBuilder(recall, self.learning, self.emotion.alignment)
@@ -58,7 +59,8 @@ class Agent:
         self.consensus = Consensus(bus, name, mind, self.members, cases, settings, until)
         self.tasks = Tasks(bus, name, instance, profile, self.members, self.emotion, self.learning, recall, settings, until)
         self.worker = Worker(self.tasks, faculty=faculty)
-        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks)
+        consumers = Consumers(bus, self.members, settings.lease_s)
+        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks, consumers)
 
     def _faculty(self, model: LanguageModel) -> Faculty:
         p = self.profile

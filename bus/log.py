@@ -152,7 +152,7 @@ def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
 class Durable:
     """Deliveries of a durable consumer, each to be settled. `filters`: none of them is the whole stream, which the server finds faster.
     `batch_max`: most that are asked for at a time; `piece_max`: most that are handed over at a time; `in_flight_max`: most that wait
-    for their outcome.
+    for their outcome; `unused_s`: how long the server keeps it while nobody reads, None: for good.
 
     `in_order`: for one reader at a time, who must see entries in the order of the log. What another left unsettled would come again
     when its time is over, behind later entries; so whoever comes next begins again after the last entry before which all are settled.
@@ -169,6 +169,7 @@ class Durable:
         ack_wait_s: float = ACK_WAIT_S,
         stream: str = subjects.MESH,
         in_order: bool = False,
+        unused_s: float | None = None,
         piece_max: int | None = None,
     ) -> None:
         self._bus = bus
@@ -184,6 +185,7 @@ class Durable:
             "ack_wait": int(ack_wait_s * NS),
             "max_ack_pending": in_flight_max,
             "filter_subjects": [bus.wire(f) for f in filters],
+            **({"inactive_threshold": int(unused_s * NS)} if unused_s else {}),
         }
         self._incarnation = ""
 

@@ -208,6 +208,9 @@ class TestNobodyActsForAnother:
         async def hear(agent: str, _: str, profile: Profile | None) -> None:
             heard.append((agent, profile))
 
+        async def unread(agent: str, *_: object) -> None:
+            heard.append((agent, Profile(role="none")))
+
         seen: list[bytes] = []
 
         async def see(msg: Msg) -> None:
@@ -216,7 +219,7 @@ class TestNobodyActsForAnother:
         names = ("mallory", "aria", "operator")
         async with house.bus("nexus") as nexus, AsyncExitStack() as held:
             mallory, aria, operator = [await held.enter_async_context(house.bystander(name)) for name in names]
-            await listen(nexus, hear)
+            await listen(nexus, hear, unread)
             await operator.nc.subscribe("$KV.presence.aria.1", cb=see)
             await operator.answered()
             await mallory.own_consumer("mallory")
