@@ -22,6 +22,7 @@ from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client, ErrorCallback
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
@@ -383,14 +384,20 @@ class Bus:
 
     # reading
 
-    async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
-        """What stands at `seq`, or None where nothing does (any more)."""
+    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> RawStreamMsg | None:
+        """The message at `seq` as it came, or None where nothing stands (any more)."""
         try:
-            raw = await self.js.get_msg(self.stream(stream), seq, direct=True)
+            return await self.js.get_msg(self.stream(stream), seq, direct=True)
         except NotFoundError:
             return None
         except (nats.errors.Error, OSError, TimeoutError) as e:
             raise Unavailable(f"the log cannot be read: {e}") from e
+
+    async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
+        """What stands at `seq`, or None where nothing does (any more)."""
+        raw = await self.raw_at(seq, stream)
+        if raw is None:
+            return None
         moment = raw.time if isinstance(raw.time, datetime) else datetime.fromisoformat(str(raw.time))
         return entries.read(self.plain(raw.subject or ""), raw.headers, raw.data or b"", seq, moment, await self.log_incarnation())
 

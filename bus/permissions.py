@@ -29,8 +29,6 @@ STREAMS = (subjects.MESH, subjects.LESSONS, subjects.DEAD, subjects.TIMERS)
 DISCOVERY = "$SRV.>"
 """Where NATS micro services are found, asked what they are, and answer."""
 ANY_INBOX = "_INBOX.>"
-MEMORY_CONSUMER = "memory"
-"""The durable consumer by which memory works off the log."""
 
 
 class Role(StrEnum):
@@ -111,9 +109,7 @@ class _Rights:
         if not self._trusted:
             yield from (f"{self._settings.inbox(i.name)}.>" for i in self._everyone if i.role in PUBLISHES and i.role is not Role.EXTERNAL)
             return
-        if self._who.role is Role.BUILTIN:
-            yield f"$JS.API.CONSUMER.DURABLE.CREATE.{self._log}.{MEMORY_CONSUMER}"
-        others = {self._settings.work_consumer(i.name) for i in self._everyone} | {MEMORY_CONSUMER}
+        others = {self._settings.work_consumer(i.name) for i in self._everyone}
         verbs = ("MSG.NEXT", "DURABLE.CREATE", "DELETE") if self._who.role is Role.GATEWAY else ("MSG.NEXT",)
         for consumer in sorted(others - set(self._acknowledges())):
             yield from (f"$JS.API.CONSUMER.{verb}.{self._log}.{consumer}" for verb in verbs)
@@ -162,7 +158,7 @@ class _Rights:
             case Role.BUILTIN | Role.EXTERNAL:
                 return [self._work]
             case Role.MEMORY:
-                return [MEMORY_CONSUMER]
+                return []
             case _:
                 return ["*"]  # one for each webhook; what is denied is everybody else's
 
@@ -188,7 +184,6 @@ class _Rights:
                 yield f"CONSUMER.INFO.{self._log}.{self._work}"
             case Role.MEMORY:
                 yield from _reads(self._log, *(s.stream(name) for name in (subjects.LESSONS, subjects.DEAD)), affect, kept)
-                yield from (f"CONSUMER.{verb}.{self._log}.{MEMORY_CONSUMER}" for verb in ("DURABLE.CREATE", "INFO", "DELETE"))
                 erased = (self._log, s.stream(subjects.LESSONS), s.stream(subjects.DEAD), kept)
                 yield from (f"STREAM.MSG.DELETE.{name}" for name in erased)  # forgetting
                 yield from (f"STREAM.{verb}.{affect}" for verb in ("DELETE", "CREATE"))  # forgetting makes it anew from the log

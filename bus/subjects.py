@@ -171,6 +171,8 @@ MESH_SUBJECTS = (
     "memory.seal.>",
 )
 """What the log takes in."""
+EVERYTHING = ">"
+"""All that the log holds."""
 PROTOCOLS = "mesh.>"
 """Every protocol event, without the episodes."""
 DEAD_SUBJECTS = ("dead.>",)

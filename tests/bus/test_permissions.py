@@ -75,8 +75,8 @@ class TestBesideTheTable:
             assert may_publish(who, f"_INBOX.{other.name}.x") is (who.role in {Role.BUILTIN, Role.MEMORY})
 
     def test_only_its_own_work_is_pulled_and_acknowledged(self, who: Identity) -> None:
-        for consumer in ("work-nexus", "work-aria", "work-ops", "work-mallory", "memory"):
-            own = consumer == f"work-{who.name}" or (consumer == "memory" and who is MEMORY)
+        for consumer in ("work-nexus", "work-aria", "work-ops", "work-mallory"):
+            own = consumer == f"work-{who.name}"
             assert may_publish(who, f"$JS.ACK.MESH.{consumer}.1.2.3.4.5") is own
             assert may_publish(who, f"$JS.API.CONSUMER.MSG.NEXT.MESH.{consumer}") is own
 
