@@ -13,6 +13,9 @@ from agents.members.actor import Members
 from agents.profiles import AgentProfile, ProfileError, load
 from agents.recall import Recall
 from agents.settings import AgentSettings
+from agents.synadia.bridge import Bridge
+from agents.synadia.door import Door
+from agents.synadia.settings import BridgeSettings
 from agents.tasks.actor import Tasks
 from agents.tasks.worker import Worker
 from bus import presence
@@ -27,9 +30,9 @@ log = logging.getLogger("cerebro.agents")
 
 
 class Agent:
-    """A built-in agent: four protocols over one fold, a worker for its tasks, and the service `mesh`."""
+    """A built-in agent: four protocols over one fold, a worker for its tasks, the service `mesh`, and the door to other agents."""
 
-    def __init__(self, bus: Bus, profile: AgentProfile, settings: AgentSettings, builtin: frozenset[str]) -> None:
+    def __init__(self, bus: Bus, profile: AgentProfile, settings: AgentSettings, bridge: BridgeSettings, builtin: frozenset[str]) -> None:
         self.bus = bus
         self.profile = profile
         name, instance, recall = profile.name, uuid7(), Recall(bus)
@@ -42,6 +45,8 @@ class Agent:
         self.consensus = Consensus(bus, name, profile.mind, self.members, cases, settings, until)
         self.tasks = Tasks(bus, name, instance, profile, self.members, self.emotion, self.learning, recall, settings, until)
         self.worker = Worker(self.tasks)
+        self.door = Door(bus, profile, self.members, self.tasks, bridge, builtin) if bridge.prompts else None
+        self.bridge = Bridge(bus, self.members, self.tasks, bridge) if bridge.members else None
         self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks)
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -54,6 +59,10 @@ class Agent:
             await self.actor.answer(service)
             await service.start()
             await self.worker.start(group)
+            if self.door is not None:
+                group.create_task(self.door.run(), name="be prompted")
+            if self.bridge is not None:
+                group.create_task(self.bridge.run(), name="bring agents in")
             ready()
             await stop.wait()
             beats.cancel()
@@ -76,14 +85,16 @@ class _StoppedError(Exception):
     """The agent was told to stop: its tasks end with it."""
 
 
-async def run(name: str, bus: BusSettings, settings: AgentSettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def run(
+    name: str, bus: BusSettings, settings: AgentSettings, bridge: BridgeSettings, ready: Callable[[], None], stop: asyncio.Event
+) -> None:
     """Run the agent `name` until `stop`. Raises `ProfileError` where no profile has that name."""
     profiles = load(settings.profiles_dir)
     if name not in profiles:
         raise ProfileError(f"no agent {name!r}; there are {', '.join(sorted(profiles))}")
     connection = await Bus.connect(bus, name)
     try:
-        await Agent(connection, profiles[name], settings, frozenset(profiles)).run(ready, stop)
+        await Agent(connection, profiles[name], settings, bridge, frozenset(profiles)).run(ready, stop)
     except* _StoppedError:
         log.info("%s has left", name)
     finally:

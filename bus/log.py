@@ -196,6 +196,10 @@ class Durable:
             raise Unavailable(f"consumer {self.name}: {answer['error'].get('description')}")
         return self.name
 
+    async def remove(self) -> None:
+        """Let the server forget the consumer and its place in the log. Raises `Unavailable`."""
+        await self._bus.api(f"CONSUMER.DELETE.{self._bus.stream(self._stream)}.{self.name}", {})
+
     async def _start(self, stream: str) -> dict[str, Any]:
         """Where the consumer starts: as before, or anew after what is settled, if it is left with unsettled deliveries and without
         a reader. Dying between the deletion and the creation costs a start from the beginning, which changes nothing either.

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from agents.settings import AgentSettings
+from agents.synadia.settings import BridgeSettings
 from bus.secret import Secret
 from bus.settings import BusSettings
 from gateway.settings import GatewaySettings
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bus: BusSettings = BusSettings()
     memory: MemorySettings = MemorySettings()
     agents: AgentSettings = AgentSettings()
+    bridge: BridgeSettings = BridgeSettings()
     gateway: GatewaySettings = GatewaySettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is written to stderr: this level and above."""

@@ -33,7 +33,9 @@ class Subtask(Body, frozen=True, kw_only=True):
 
 
 class Submission(Body, frozen=True, kw_only=True):
-    """`mesh.task.<task>.submitted`. `priority` 9 is the most urgent; `timeout_s` runs from the entry in the log."""
+    """`mesh.task.<task>.submitted`. `priority` 9 is the most urgent; `timeout_s` runs from the entry in the log. With `agent` it is
+    that one's alone.
+    """
 
     title: Title
     description: Text = ""
@@ -43,6 +45,7 @@ class Submission(Body, frozen=True, kw_only=True):
     timeout_s: TaskTimeoutS = 60.0
     subtasks: Annotated[list[Subtask], Meta(max_length=SUBTASKS_MAX)] = []
     parent: Token | None = None
+    agent: Token | None = None
 
     def __post_init__(self) -> None:
         if fault := subtask_fault(self.subtasks):

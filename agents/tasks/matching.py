@@ -80,7 +80,9 @@ def choose(
 
 def eligible(task: Submission, candidate: Candidate) -> bool:
     """Whether this agent may have the task now."""
-    return candidate.has_room and set(task.required_skills) <= set(candidate.profile.skill_names())
+    return (
+        candidate.has_room and task.agent in {None, candidate.agent} and set(task.required_skills) <= set(candidate.profile.skill_names())
+    )
 
 
 def judge(task: Submission, c: Candidate, weights: Weights, similarity: Similarity) -> tuple[str | None, Score]:
@@ -142,10 +144,14 @@ def _round(x: float) -> float:
 
 def impossible(task: Submission, listed: Mapping[str, Profile]) -> TaskError | None:
     """Why no agent can do it, those included that are gone for a moment only; None if one could, if it were there."""
-    having = {skill: sorted(a for a, p in listed.items() if skill in p.skill_names()) for skill in task.required_skills}
+    if task.agent is not None and task.agent not in listed:
+        return TaskError(code="no_such_agent", message=f"there is no agent {task.agent} that takes tasks")
+    able = listed if task.agent is None else {task.agent: listed[task.agent]}
+    having = {skill: sorted(a for a, p in able.items() if skill in p.skill_names()) for skill in task.required_skills}
     missing = [skill for skill, agents in having.items() if not agents]
     if missing:
-        return TaskError(code="no_such_skill", message=f"no agent has {', '.join(missing)}")
+        who = f"agent {task.agent} has not" if task.agent else "no agent has"
+        return TaskError(code="no_such_skill", message=f"{who} {', '.join(missing)}")
     if having and not set.intersection(*(set(agents) for agents in having.values())):
         shares = "; ".join(f"{skill}: {', '.join(agents)}" for skill, agents in having.items())
         return TaskError(code="no_single_agent", message=f"no one agent has all required skills ({shares}); make them subtasks")

@@ -258,7 +258,7 @@ def due(state: TaskState, now: datetime, alive: Alive) -> Assign | Finish | None
 
 # What the log says of an agent's work
 
-CALLERS_FAULT = frozenset({"bad_input"})
+CALLERS_FAULT = frozenset({"bad_input", "not_understood"})
 """Failures that say nothing about the agent."""
 
 

@@ -11,7 +11,7 @@ import msgspec
 from agents import profiles
 from agents.learning.actor import RelevantLesson
 from agents.recall import Noted, NotingRecall
-from agents.skills import SKILLS
+from agents.skills import SKILLS, messages
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
 from agents.tasks.handoff import Handoffs
@@ -23,6 +23,7 @@ from bus.ids import derived
 from bus.log import Delivery
 from bus.work import Work
 from schemas.entry import Entry
+from schemas.messages import message, parts_of
 from schemas.tasks import Assignment, Failure, Progress, Result, TaskError
 
 log = logging.getLogger("cerebro.agents")
@@ -122,7 +123,7 @@ class Worker:
         """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
         fence, noted = assignment.fence, Noted()
         try:
-            output = await self._run_skill(assignment, noted, begun=begun)
+            output, told = await self._run_skill(assignment, noted, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
@@ -132,16 +133,28 @@ class Worker:
             message = f"{type(e).__name__}: {e}"[:MESSAGE_LEN_MAX]
             error = TaskError(code="skill_error", message=message, retryable=True)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
-        return Result(fence=fence, output=output, recalled=noted.receipt())
+        return Result(fence=fence, output=output, message=told, recalled=noted.receipt())
 
-    async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
-        skill = self._skills.get(assignment.skill or "")
-        if skill is None or skill.name not in self._tasks.profile.primary_functions:
+    async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> tuple[object, dict[str, Any] | None]:
+        """The skill's output, and what it says in words to a message in words."""
+        skill, given = self._understood(assignment)
+        handoff = await self._handoffs.last(assignment) if begun else None
+        output = await skill.run(self._context(assignment, noted, handoff), read_input(skill, given))
+        answers = skill.speech is not None and parts_of(assignment.task.input.get("message")) is not None
+        return msgspec.to_builtins(output), message(skill.speech.say(output)) if skill.speech and answers else None
+
+    def _understood(self, assignment: Assignment) -> tuple[Skill, object]:
+        """The skill to use and its input, from the task's fields or from its `input.message`. Raises `SkillError`."""
+        own = [s for name in self._tasks.profile.primary_functions if (s := self._skills.get(name)) is not None]
+        skill = next((s for s in own if s.name == assignment.skill), None)
+        task = assignment.task
+        parts = parts_of(task.input.get("message"))
+        if parts is not None and not task.required_skills:
+            return messages.understand(own, self._tasks.profile.default_skill, parts)
+        if skill is None:
             text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
             raise SkillError("needs_language_model", text)
-        given = read_input(skill, assignment.task.input)
-        handoff = await self._handoffs.last(assignment) if begun else None
-        return msgspec.to_builtins(await skill.run(self._context(assignment, noted, handoff), given))
+        return skill, task.input if parts is None else messages.heard_by(skill, parts)
 
     def _context(self, assignment: Assignment, noted: Noted, handoff: dict[str, Any] | None) -> SkillContext:
         t, task_id = self._tasks, assignment.task.task_id
@@ -189,8 +202,8 @@ class Worker:
         await self._bus.publish(row, outcome, msg_id=derived(ident, assignment.fence, "result"), task=ident, agent=self._agent)
 
 
-def read_input(skill: Skill, given: dict[str, object]) -> object:
-    """The task's input as the skill takes it. Raises `SkillError` `bad_input` with the path of what is wrong."""
+def read_input(skill: Skill, given: object) -> object:
+    """What was given as the skill takes it. Raises `SkillError` `bad_input` with the path of what is wrong."""
     try:
         return msgspec.convert(given, skill.input)
     except msgspec.ValidationError as e:

@@ -13,7 +13,8 @@ from schemas.tasks import Cancel, Submission, TaskDetail, TaskReceipt, TaskReque
 from schemas.words import Token
 
 ENDED = {"succeeded", "failed", "cancelled", "expired"}
-NO_SUCH_SKILL = "no_such_skill"
+NOT_TO_BE_HAD = {"no_such_skill": "$.required_skills", "no_such_agent": "$.agent"}
+"""What a task can ask for that is not there: the code of its failure, and the field that asked."""
 GATEWAY = "gateway"
 """The name under which the gateway itself speaks."""
 CANCEL_WAIT_S = 1.0
@@ -28,7 +29,7 @@ async def distribute(call: Call) -> Answer:
     """Submit a task; the mesh assigns it to the agent that fits best, and says why in numbers.
 
     Answers 202 once it is assigned, or 200 with its outcome when `wait` is true (202 with `Location` when it lasts
-    longer than one request may). 422 names the skills that no agent has.
+    longer than one request may). 422 names the skills that no agent has, or the agent that is not there.
     """
     request: TaskRequest = call.body
     submission = Submission(**{f: getattr(request, f) for f in Submission.__struct_fields__})
@@ -43,8 +44,8 @@ async def distribute(call: Call) -> Answer:
         view = None
     if view is None:
         return reply(TaskReceipt(task_id=ident, status="submitted", assigned_to=None, scores=[]), 202, headers)
-    if view.error is not None and view.error.code == NO_SUCH_SKILL:
-        raise refusal(422, view.error.message or "no agent has the skills required", path="$.required_skills", code=NO_SUCH_SKILL)
+    if view.error is not None and (path := NOT_TO_BE_HAD.get(view.error.code)):
+        raise refusal(422, view.error.message or "nobody can do this", path=path, code=view.error.code)
     return reply(_receipt(view)) if request.wait and _ended(view) else reply(_receipt(view), 202, headers)
 
 
