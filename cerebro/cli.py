@@ -68,6 +68,13 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    mcp_ = commands.add_parser("mcp", help="offer memory, consensus, lessons and tasks of a running mesh to an MCP host")
+    mcp_.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP there instead of stdio; port 0: a free one")
+    mcp_.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a Host that requests may name, beside loopback")
+    mcp_.add_argument("--agent", default="mcp", metavar="NAME", help="the name under which it speaks in the mesh (mcp)")
+    mcp_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    mcp_.set_defaults(command=mcp)
+
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
@@ -161,6 +168,13 @@ def rebuild(parsed: argparse.Namespace) -> int:
 def reembed(parsed: argparse.Namespace) -> int:
     """Fill another space of vectors."""
     from cerebro.reembed import main as handle
+
+    return handle(parsed)
+
+
+def mcp(parsed: argparse.Namespace) -> int:
+    """Serve an MCP host."""
+    from cerebro.mcp_door import main as handle
 
     return handle(parsed)
 

@@ -18,8 +18,8 @@ from schemas.problem import Problem
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
-VIA_GATEWAY = {VIA: "gateway"}
-"""The header that says that the gateway published for a caller of its own."""
+GATEWAY = "gateway"
+"""The name under which the gateway itself speaks."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +66,13 @@ class Gate:
     """The parts that every request shares.
 
     `bus` is there once NATS has been reached; `closing` is set when the gateway stops; `documents` are the answers that
-    never change, by name.
+    never change, by name; `speaker` is the name under which this door itself speaks.
     """
 
-    def __init__(self, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(self, settings: GatewaySettings, metrics: Metrics, speaker: str = GATEWAY) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.speaker = speaker
         self.closing = asyncio.Event()
         self.started = time.monotonic()
         self.requests = 0
@@ -111,6 +112,11 @@ class Call:
     @property
     def bus(self) -> Bus:
         return self.gate.bus
+
+    @property
+    def via(self) -> dict[str, str]:
+        """The header that says that the gateway published for a caller of its own; a door that speaks for itself has none."""
+        return {VIA: GATEWAY} if self.gate.speaker == GATEWAY else {}
 
     async def ask(self, row: Subject, body: Any, timeout_s: float | None = None) -> Any:
         """Ask an actor within the time of the settings."""

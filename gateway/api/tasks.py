@@ -6,7 +6,7 @@ import msgspec
 
 from bus.errors import TimedOut, Unavailable, conflict, refusal
 from bus.subjects import ASK_TASK, ASK_TASKS, TASK_CANCEL, TASK_SUBMITTED
-from gateway.call import VIA_GATEWAY, Answer, Call, problem, reply
+from gateway.call import Answer, Call, problem, reply
 from gateway.waiting import until
 from schemas.members import Ask
 from schemas.tasks import Cancel, Submission, TaskDetail, TaskReceipt, TaskRequest
@@ -15,8 +15,6 @@ from schemas.words import Token
 ENDED = {"succeeded", "failed", "cancelled", "expired"}
 NOT_TO_BE_HAD = {"no_such_skill": "$.required_skills", "no_such_agent": "$.agent"}
 """What a task can ask for that is not there: the code of its failure, and the field that asked."""
-GATEWAY = "gateway"
-"""The name under which the gateway itself speaks."""
 CANCEL_WAIT_S = 1.0
 """How long a cancelled task is given to end, so that its end stands in the answer."""
 
@@ -34,7 +32,7 @@ async def distribute(call: Call) -> Answer:
     request: TaskRequest = call.body
     submission = Submission(**{f: getattr(request, f) for f in Submission.__struct_fields__})
     ident = call.ids.new()
-    await call.bus.publish(TASK_SUBMITTED, submission, msg_id=ident, headers=VIA_GATEWAY, task=ident)
+    await call.bus.publish(TASK_SUBMITTED, submission, msg_id=ident, headers=call.via, task=ident)
     headers = {"location": f"/neural-mesh/tasks/{ident}"}
     try:
         view = await _outcome(call, ident, request)
@@ -86,7 +84,9 @@ async def cancel(call: Call) -> Answer:
     view = await call.ask(ASK_TASK, Ask(id=ident))
     if _ended(view):
         raise conflict(f"task {ident} has ended: {view.status}")
-    await call.bus.publish(TASK_CANCEL, Cancel(reason="cancelled over REST"), headers=VIA_GATEWAY, task=ident, agent=GATEWAY)
+    await call.bus.publish(
+        TASK_CANCEL, Cancel(reason=f"cancelled by {call.gate.speaker}"), headers=call.via, task=ident, agent=call.gate.speaker
+    )
     with suppress(Unavailable, TimedOut):  # the cancellation is on the log; without an answer the view is the one before it
         view = await until(call, ASK_TASK, ident, _ended, CANCEL_WAIT_S, slice_s=0) or view
     return reply(view, 202)
