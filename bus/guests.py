@@ -20,12 +20,14 @@ log = logging.getLogger("cerebro.bus")
 
 INFO = "$SRV.INFO"
 PING = "$SRV.PING"
-_INBOX = re.compile(r"_INBOX(\.[^\s.*>]+)+")
+_INBOX = re.compile(r"_INBOX(\.[A-Za-z0-9_-]+)+")
 STATUS = "Status"
 NO_RESPONDERS = "503"
 """What the server itself answers to a request that nobody listens to."""
 LOOK_S = 1.0
 """How long answers to a look-up are gathered, and longest wait for a ping's."""
+BAD_CHUNK = "bad_chunk"
+"""The code of an answer that the protocol does not know."""
 FOUND_MAX = 1_000
 """Most answers to one look-up that are read."""
 
@@ -122,7 +124,7 @@ async def reply(bus: Bus, subject: str, text: str) -> None:
     subject that is no inbox: we may publish where the agent that asked may not.
     """
     if not _INBOX.fullmatch(subject):
-        raise refusal(500, f"{subject!r} is no inbox, and nothing is answered there", code="bad_chunk")
+        raise refusal(500, f"{subject!r} is no inbox, and nothing is answered there", code=BAD_CHUNK)
     try:
         await bus.nc.publish(subject, msgspec.json.encode(Envelope(prompt=text)))
     except (nats.errors.Error, OSError) as e:
@@ -138,7 +140,7 @@ def _chunk(msg: Msg) -> Chunk:
     try:
         chunk: Chunk = entries.decode(Chunk, msg.data)
     except entries.BAD_BODY as e:
-        raise refusal(500, f"the agent answers what is no chunk: {e}", code="bad_chunk") from e
+        raise refusal(500, f"the agent answers what is no chunk: {e}", code=BAD_CHUNK) from e
     return chunk
 
 

@@ -19,6 +19,9 @@ HOSTED_BY = "hosted_by"
 ATTACHMENTS_MAX = 100
 """Most attachments of one prompt."""
 
+InstanceId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
+"""The id of a micro service; it becomes a token of the subjects on which it is asked, so nothing else is let in."""
+
 
 class Attachment(Body, frozen=True, kw_only=True):
     """A file within a message; `content` is standard base64 with padding."""
@@ -63,7 +66,7 @@ class Heartbeat(Body, frozen=True, kw_only=True, omit_defaults=True):
     agent: str
     owner: str
     session: str | None = None
-    instance_id: str
+    instance_id: InstanceId
     ts: str
     interval_s: Annotated[float, Meta(gt=0)]
 
@@ -84,7 +87,7 @@ class Registration(Body, frozen=True, kw_only=True):
     """A micro service, as `$SRV.INFO` tells of it."""
 
     name: str
-    id: str
+    id: InstanceId
     description: str | None = None
     metadata: dict[str, Any] | None = None
     endpoints: list[Endpoint] = []

@@ -100,7 +100,8 @@ class GuestWork:
             await talk.hold(guest)
         except Refused as e:
             problem = e.problem()
-            error = TaskError(code=problem.code or f"refused_{problem.status}", message=str(e), retryable=problem.status in {429, 500})
+            again = problem.status in {429, 500} and problem.code != guests.BAD_CHUNK
+            error = TaskError(code=problem.code or f"refused_{problem.status}", message=str(e), retryable=again)
             return Failure(fence=fence, error=error)
         except CerebroError as e:
             return Failure(fence=fence, error=TaskError(code="agent_silent", message=str(e), retryable=True))
@@ -149,7 +150,7 @@ class Talk:
             try:
                 await self._hear(chunk)
             except msgspec.ValidationError as e:
-                raise refusal(500, f"a {chunk.type} of {self._name} is none: {e}", code="bad_chunk") from e
+                raise refusal(500, f"a {chunk.type} of {self._name} is none: {e}", code=guests.BAD_CHUNK) from e
 
     async def _hear(self, chunk: Chunk) -> None:
         match chunk.type:

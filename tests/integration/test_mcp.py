@@ -195,6 +195,11 @@ class TestBadInput:
 
 
 class TestHttpDoor:
+    async def test_hosts_of_an_earlier_protocol_are_served_too(self, http: Http) -> None:
+        async with Client(http.url, mode="legacy") as host:
+            assert len((await host.list_tools()).tools) == 15
+            assert "nexus" in (await use(host, "agents_list"))["agents"]
+
     @pytest.mark.parametrize(
         ("headers", "status"), [({"host": "evil.example"}, 421), ({"origin": "http://evil.example"}, 403), ({"host": "localhost:1"}, 200)]
     )

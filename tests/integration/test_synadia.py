@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import nats
+import nats.micro
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
@@ -27,6 +28,7 @@ from bus.ids import uuid7
 from bus.settings import BusSettings
 from schemas.members import Ask, AskAll, Profile
 from schemas.messages import message
+from schemas.synadia import Heartbeat
 from schemas.tasks import Artifact, Assignment, Failure, InputAnswer, Progress, Result, Submission, TaskDetail, TaskError
 from tests.integration.launched import Up
 
@@ -61,7 +63,7 @@ async def until(look: Callable[[], Any]) -> Any:
 class Mesh:
     """The three built-in agents in this process, on a log of their own, and a connection of the test."""
 
-    def __init__(self, bus: Bus, agents: dict[str, Builtin], nc: Client) -> None:
+    def __init__(self, bus: Bus, agents: dict[str, asyncio.Task[None]], nc: Client) -> None:
         self.bus = bus
         self.agents = agents
         self.nc = nc
@@ -101,22 +103,24 @@ class Mesh:
 async def meshed(url: str, prefix: str, bridge: BridgeSettings) -> AsyncIterator[Mesh]:
     settings = BusSettings(nats_url=url, prefix=prefix, log_bytes_max=64 * 1024**2)
     await streams.declare(settings)
-    profiles, agents, tasks = load(""), {}, []
+    profiles = load("")
+    bus, nc = await Bus.connect(settings, "test"), await connected(url)
+    connections, agents = [bus], {}
     for name, profile in profiles.items():
         ready = asyncio.Event()
-        agents[name] = Builtin(await Bus.connect(settings, name), profile, AgentSettings(), bridge, frozenset(profiles))
-        tasks.append(asyncio.create_task(agents[name].run(ready.set, asyncio.Event()), name=name))
+        connections.append(await Bus.connect(settings, name))
+        agent = Builtin(connections[-1], profile, AgentSettings(), bridge, frozenset(profiles))
+        agents[name] = asyncio.create_task(agent.run(ready.set, asyncio.Event()), name=name)
         await ready.wait()
-    bus, nc = await Bus.connect(settings, "test"), await connected(url)
     try:
         yield Mesh(bus, agents, nc)
     finally:
-        await end(*tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*agents.values())
+        await asyncio.gather(*agents.values(), return_exceptions=True)
         for stream in streams.declared(bus):
             await bus.api(f"STREAM.DELETE.{stream['name']}", {})
         await nc.close()
-        for connection in (bus, *(agent.bus for agent in agents.values())):
+        for connection in connections:
             await connection.close()
 
 
@@ -164,8 +168,9 @@ class TestTheMeshAsItComes:
         try:
             found = {a.prompt_subject: a for a in await agents.discover(timeout=1)}
             assert {f"agents.prompt.{name}.cerebro.main" for name in ("nexus", "aria", "ricardo")} <= set(found)
-            reply = await Reply.to(found["agents.prompt.nexus.cerebro.main"], TRACEBACK)
-            assert "apple" in reply.text
+            nexus = found["agents.prompt.nexus.cerebro.main"]
+            assert "apple" in (await Reply.to(nexus, TRACEBACK)).text
+            assert 0 < (await nexus.status()).interval_s <= 5
             asked = await Reply.to(found["agents.prompt.aria.cerebro.main"], "What do you remember of the zeppelin?")
             assert "remember" in asked.text or "zeppelin" in asked.text
         finally:
@@ -501,3 +506,74 @@ class TestHosted:
             assert mesh.bus.settings.prefix in sessions
             assert closed.bus.settings.prefix not in sessions
             await agents.close()
+
+
+class TestWhoLendsTheirHands:
+    async def test_when_the_first_agent_is_gone_the_next_one_hosts_and_brings_in(self, nats_url: str) -> None:
+        async def perform(me: External, a: Assignment) -> None:
+            await me.say(subjects.TASK_RESULT, Result(fence=a.fence, output="still here"), a.task.task_id)
+
+        async def answer(envelope: Envelope, stream: PromptStream) -> None:
+            await stream.send("me too")
+
+        async with (
+            meshed(nats_url, f"t{uuid7()[-10:]}", BridgeSettings(heartbeat_s=1)) as mesh,
+            External(mesh, "ops", perform).living(),
+            TestHosted().hosted(mesh, answer, "w6") as (name, _),
+        ):
+            await mesh.member(name)
+            agents = Agents(nc=mesh.nc)
+            before = await mesh.agent(agents, "ops")
+            await end(mesh.agents["aria"])  # without a goodbye
+
+            async def taken_over() -> bool:
+                return (await mesh.agent(agents, "ops")).instance_id != before.instance_id
+
+            await until(taken_over)
+            assert (await Reply.to(await mesh.agent(agents, "ops"), "Are you there?")).text == "still here"
+            assert (await mesh.task(await mesh.submit(agent=name))).result == {"text": "me too"}
+            await agents.close()
+
+
+class TestWhatAGuestMayNot:
+    """We may publish where a guest may not, so it must not say where."""
+
+    @asynccontextmanager
+    async def registered(self, mesh: Mesh, subject: str, answer: Any) -> AsyncIterator[None]:
+        names = {"agent": "mole", "owner": "eve", "protocol_version": "0.3"}
+        service = await nats.micro.add_service(mesh.nc, name="agents", version="1.0.0", metadata=names)
+        await service.add_endpoint(name="prompt", subject=subject, handler=answer, queue_group="agents")
+        beat = {"agent": "mole", "owner": "eve", "session": "s", "instance_id": service.id, "ts": "2026-11-22T10:00:00Z", "interval_s": 1}
+        await mesh.nc.publish("agents.hb.mole.eve.s", msgspec.json.encode(beat))
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    async def test_be_prompted_on_a_subject_of_the_mesh(self, mesh: Mesh, caplog: pytest.LogCaptureFixture) -> None:
+        async def answer(request: Any) -> None: ...
+
+        async def told() -> bool:
+            return "it is prompted on mesh.task.x.cancel.nexus" in caplog.text
+
+        async with self.registered(mesh, "mesh.task.x.cancel.nexus", answer):
+            await until(told)
+
+    async def test_ask_for_an_answer_on_a_subject_of_the_mesh(self, mesh: Mesh) -> None:
+        async def answer(request: Any) -> None:
+            query = {"id": "1", "reply_subject": "mesh.task.x.cancel.nexus", "prompt": "Well?"}
+            await request.respond(msgspec.json.encode({"type": "query", "data": query}))
+
+        async with self.registered(mesh, "agents.prompt.mole.eve.s", answer):
+            await mesh.member("mole_eve_s")
+            ident = await mesh.submit(agent="mole_eve_s")
+            await mesh.task(ident, lambda t: any(line.body.get("state") == "input_required" for line in t.history))
+            await mesh.bus.publish(subjects.TASK_INPUT, InputAnswer(message="Now?"), task=ident, agent="test")
+            task = await mesh.task(ident)
+        assert task.error is not None
+        assert (task.status, task.error.code) == ("failed", "bad_chunk")
+
+    @pytest.mark.parametrize("ident", ["x.y", "*", "a b", "x\r\nPUB mesh.x 0"])
+    async def test_have_an_id_that_is_no_token(self, ident: str) -> None:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({"agent": "a", "owner": "b", "instance_id": ident, "ts": "", "interval_s": 1}, Heartbeat)
