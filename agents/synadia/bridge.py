@@ -136,10 +136,12 @@ class Bridge:
 
     async def _part(self, guest: Guest) -> None:
         """Say goodbye for it; what it was working on goes to others."""
-        await presence.goodbye(self._bus, guest.name, rules.instance_name(guest.ident))
+        work = None
         if self._instance(guest.name) is None and guest.name in self._works:
             work, task = self._works.pop(guest.name)
             await end(task)
+        await presence.goodbye(self._bus, guest.name, rules.instance_name(guest.ident))
+        if work is not None:
             await work.remove()
 
     async def _lend(self, group: asyncio.TaskGroup) -> None:

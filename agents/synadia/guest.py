@@ -32,6 +32,10 @@ FLUSH_S = 1.0
 """How often what streams in goes to the log: many chunks make one entry."""
 ANSWER_LEN_MAX = 400_000
 """Longest answer, in characters; what it holds must fit one message of the log."""
+CODE_LEN_MAX = 100
+"""Longest code that a failure may have, in characters; an agent may answer any."""
+MESSAGE_LEN_MAX = 2_000
+"""Longest sentence of an agent's error that is told, in characters."""
 NO_NEWS = frozenset({"ack", "done"})
 """What a status says that is known anyway."""
 ACK_WAIT_LEASES = 0.5
@@ -101,7 +105,8 @@ class GuestWork:
         except Refused as e:
             problem = e.problem()
             again = problem.status in {429, 500} and problem.code != guests.BAD_CHUNK
-            error = TaskError(code=problem.code or f"refused_{problem.status}", message=str(e), retryable=again)
+            code = (problem.code or f"refused_{problem.status}")[:CODE_LEN_MAX]
+            error = TaskError(code=code, message=str(e)[:MESSAGE_LEN_MAX], retryable=again)
             return Failure(fence=fence, error=error)
         except CerebroError as e:
             return Failure(fence=fence, error=TaskError(code="agent_silent", message=str(e), retryable=True))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from schemas.members import SKILLS_MAX, Profile, Skill
+from schemas.members import Profile, Skill
 from schemas.messages import as_text, files_of, message, parts_of, text_of
 from schemas.synadia import HOSTED_BY, OWNER, SERVICE, VERSION, Attachment, Envelope, Registration
 from schemas.tasks import AssignedTask, Finished, Progress, Result, Submission
@@ -16,6 +16,8 @@ ROLE = "synadia_agent"
 """The role of a member that speaks the protocol itself; it is not hosted."""
 PROMPT_SKILL = "prompt"
 """The skill of every member that was brought in."""
+KINDS_MAX = 20
+"""Most skills that are taken from a registration; a profile travels once a second."""
 TITLE_SHOWN_MAX = 80
 """Characters of a prompt that become the title of its task."""
 TOKEN_LEN_MAX = 63
@@ -173,7 +175,7 @@ def profile(guest_: Guest, load: float) -> Profile:
     """What is said in presence of an agent that was brought in."""
     text = {"type": "object", "properties": {"text": {"type": "string"}}}
     kinds = [guest_.metadata["agent"], *(s.strip() for s in guest_.metadata.get("skills", "").split(","))]
-    names = [n for n in dict.fromkeys(kinds) if _SKILL.fullmatch(n) and n != PROMPT_SKILL][: SKILLS_MAX - 1]
+    names = [n for n in dict.fromkeys(kinds) if _SKILL.fullmatch(n) and n != PROMPT_SKILL][:KINDS_MAX]
     words = guest_.description[:TITLE_LEN_MAX]
     skills = [Skill(name=n, description=words, output_schema=text) for n in (PROMPT_SKILL, *names)]
     return Profile(

@@ -7,7 +7,8 @@ priority and a time to live (`timeout_s`, from the entry in the log).
 about the task, so that one of them does. Eligible is who takes tasks, is there, has *all* required skills and has room.
 The best score gets it: skill match, similarity of the task to the profile, success rate on such tasks (Beta(1, 1) plus what
 the log says), free capacity, affect; each part 0…1, weighted by the settings, ties by name. Agents that have failed or
-lost the task already come last. Without required skills the skill most similar to the task counts.
+lost the task already come last. Without required skills the skill most similar to the task counts. With `agent` the task is that
+one's alone; with `input.message` it is a message in words, for whichever skill of the agent hears it.
 
 **Lease.** An assignment holds for `lease_s` from its entry, and from each `task.progress` after it. It is over when that time
 is, or when no instance of the agent is heard any more. Then the next fence is assigned. What bears an old fence stays in

@@ -17,9 +17,12 @@ from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
 from bus.ids import uuid7
+from cerebro.cli import parser
+from gateway.mcp.tools import TOOLS
 from tests.integration.launched import Up, until
 from tests.integration.rest import BAD, GOOD
 
+PAGE = Path(__file__).parents[2] / "docs" / "mcp.md"
 COMMAND = ("-m", "cerebro", "mcp")
 
 
@@ -222,6 +225,16 @@ class TestHttpDoor:
                 return await use(host, "memory_search", query=f"question {n}")
 
         assert len(await asyncio.gather(*(one(n) for n in range(10)))) == 10
+
+
+class TestPage:
+    def test_what_it_gives_a_host_is_understood(self) -> None:
+        (config,) = re.findall(r"```json\n(.+?)```", PAGE.read_text(), re.DOTALL)
+        parsed = parser().parse_args(json.loads(config)["mcpServers"]["cerebro"]["args"])
+        assert (parsed.agent, parsed.http) == ("claude", None)
+
+    def test_it_names_every_tool(self) -> None:
+        assert set(TOOLS) <= set(re.findall(r"`(\w+)`", PAGE.read_text()))
 
 
 class TestStart:

@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,6 +36,7 @@ from schemas.tasks import Artifact, Assignment, Failure, InputAnswer, Progress, 
 from tests.integration.launched import Up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+PAGE = Path(__file__).parents[2] / "docs" / "synadia.md"
 PATIENCE_S = 30.0
 """Longest wait for anything; never the measure of a test."""
 TRACEBACK = """Traceback (most recent call last):
@@ -176,6 +180,14 @@ class TestTheMeshAsItComes:
         finally:
             await agents.close()
             await nc.close()
+
+    async def test_the_example_of_its_page_runs(self, up: Up, tmp_path: Path) -> None:
+        (example, *_) = re.findall(r"```python\n(.+?)```", PAGE.read_text(), re.DOTALL)
+        (tmp_path / "traceback.txt").write_text(TRACEBACK)
+        code = example.replace("nats://127.0.0.1:4222", up.run.nats)
+        running = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=tmp_path, stdout=asyncio.subprocess.PIPE)
+        told, _ = await asyncio.wait_for(running.communicate(), PATIENCE_S)
+        assert (running.returncode, "apple" in told.decode()) == (0, True)
 
 
 class TestPrompts:
@@ -572,6 +584,17 @@ class TestWhatAGuestMayNot:
             task = await mesh.task(ident)
         assert task.error is not None
         assert (task.status, task.error.code) == ("failed", "bad_chunk")
+
+    async def test_make_a_failure_that_nobody_can_read(self, mesh: Mesh) -> None:
+        async def answer(request: Any) -> None:
+            body = msgspec.json.encode({"error": "e" * 1_000, "message": "m" * 10_000})
+            await request.respond_error("400", "no", data=body)
+
+        async with self.registered(mesh, "agents.prompt.mole.eve.s", answer):
+            await mesh.member("mole_eve_s")
+            task = await mesh.task(await mesh.submit(agent="mole_eve_s"))
+        assert task.error is not None
+        assert (task.status, task.error.code, task.error.message) == ("failed", "e" * 100, "m" * 2_000)
 
     @pytest.mark.parametrize("ident", ["x.y", "*", "a b", "x\r\nPUB mesh.x 0"])
     async def test_have_an_id_that_is_no_token(self, ident: str) -> None:
