@@ -27,7 +27,14 @@ def digest() -> str:
     """SHA-256 of the requirements, the extras, the dev group, the build requirements and uv's settings, as canonical JSON."""
     read = tomllib.loads(PROJECT.read_text())
     project = read["project"]
-    parts = [project["requires-python"], project["dependencies"], project["optional-dependencies"], read["dependency-groups"], read["build-system"], read["tool"]["uv"]]
+    parts = [
+        project["requires-python"],
+        project["dependencies"],
+        project["optional-dependencies"],
+        read["dependency-groups"],
+        read["build-system"],
+        read["tool"]["uv"],
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 CerebroError
 ├── Unavailable      a part that is needed is away; try again later (503)
+├── TooManyRequests  more often than is allowed; try again later (429)
 ├── TimedOut         an actor did not answer in time (504)
 ├── Conflict         a compare-and-set was lost: somebody wrote first
 ├── TooLarge         the body is larger than the server takes (413)
@@ -18,6 +19,8 @@ RETRY_AFTER_S = 2.0
 
 TITLES = {
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
@@ -45,6 +48,13 @@ class Unavailable(CerebroError):
     """A part that is needed is away; nothing is known to be lost, try again later."""
 
     status = 503
+    retry_after_s = RETRY_AFTER_S
+
+
+class TooManyRequests(CerebroError):
+    """More often than is allowed; nothing was done."""
+
+    status = 429
     retry_after_s = RETRY_AFTER_S
 
 

@@ -6,6 +6,7 @@ DEAD      dead letters.
 presence  bucket in memory, 3 s to live: who is a member now.
 affect    bucket: the last state of each agent; the server itself keeps it from MESH.
 idempotency  bucket: the gateway's replies by `Idempotency-Key`.
+keys      bucket: the API keys of the gateway, by name; hashes, no secrets.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ CONNECT_PAUSE_S = 0.25
 
 def declared(bus: Bus) -> list[dict[str, Any]]:
     """The configuration of every stream, buckets included."""
-    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus)]
+    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _keys(bus)]
 
 
 def _mesh(bus: Bus) -> dict[str, Any]:
@@ -97,6 +98,10 @@ def _affect(bus: Bus) -> dict[str, Any]:
 def _idempotency(bus: Bus) -> dict[str, Any]:
     age = int(bus.settings.idempotency_s * NS)
     return _bucket(bus, "idempotency", storage="file", max_age=age, duplicate_window=min(age, 120 * NS), deny_delete=False)
+
+
+def _keys(bus: Bus) -> dict[str, Any]:
+    return _bucket(bus, "keys", storage="file")
 
 
 async def declare(settings: BusSettings, wait_s: float = 10.0) -> None:

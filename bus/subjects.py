@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import concepts, consensus, continuity, dead, emotion, forgetting, graph, learning, members, memory, synadia, tasks
+from schemas import concepts, consensus, continuity, dead, emotion, forgetting, graph, learning, members, memory, sealing, synadia, tasks
 
 MESH = "MESH"
 """The log: everything that happened, in the order of the world."""
@@ -117,6 +117,7 @@ ASK_TASKS = _ask("ask.tasks", tasks.TaskFilter, tasks.TaskPage)
 EPISODE = _log("episode", "memory.episode.{agent}", memory.Action, By.SELF, gateway=True)
 CONCEPT = _log("concept", "memory.concept.{concept}", concepts.ConceptFormed, By.MEMORY)
 FORGOTTEN = _log("forgotten", "memory.forgotten.{receipt}", forgetting.Forgotten, By.MEMORY)
+SEAL = _log("seal", "memory.seal.{stream}", sealing.Seal, By.MEMORY)
 CHANGED = Subject(name="memory.changed", pattern="memory.changed.{agent}.{kind}", body=memory.Changed, by=By.MEMORY)
 MEMORY_SEARCH = _ask("memory.search", memory.SearchRequest, memory.SearchResults)
 MEMORY_RECENT = _ask("memory.recent", memory.RecentFilter, memory.EpisodePage)
@@ -170,6 +171,7 @@ MESH_SUBJECTS = (
     "memory.episode.>",
     "memory.concept.>",
     "memory.forgotten.>",
+    "memory.seal.>",
 )
 """What the log takes in."""
 PROTOCOLS = "mesh.>"

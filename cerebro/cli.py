@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -52,6 +52,16 @@ def parser() -> argparse.ArgumentParser:
     dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     dead_.set_defaults(command=dead)
 
+    key_ = commands.add_parser("key", help="the API keys of the gateway")
+    key_.add_argument("action", choices=("add", "list", "revoke"))
+    key_.add_argument("name", nargs="?", metavar="NAME", help="which one, for add and revoke")
+    key_.add_argument(
+        "--scope", action="append", choices=("read", "write", "operate"), help="what it is for; may be repeated (read and write)"
+    )
+    key_.add_argument("--agent", action="append", metavar="AGENT", help="the only name it may write in; may be repeated (any)")
+    key_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    key_.set_defaults(command=key)
+
     memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
     actions = memory_.add_subparsers(required=True, metavar="ACTION")
     rebuild_ = actions.add_parser("rebuild", help="make derived memory again from the log")
@@ -68,16 +78,27 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
+    verify_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    verify_.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the public keys (keys/seal of the data folder)")
+    verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
+    verify_.set_defaults(command=verify)
+
+    _add_mcp(commands)
+    commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
+    commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
+    return root
+
+
+def _add_mcp(commands: Any) -> None:
     mcp_ = commands.add_parser("mcp", help="offer memory, consensus, lessons and tasks of a running mesh to an MCP host")
     mcp_.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP there instead of stdio; port 0: a free one")
     mcp_.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a Host that requests may name, beside loopback")
     mcp_.add_argument("--agent", default="mcp", metavar="NAME", help="the name under which it speaks in the mesh (mcp)")
     mcp_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
     mcp_.set_defaults(command=mcp)
-
-    commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
-    commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
-    return root
 
 
 def up(parsed: argparse.Namespace) -> int:
@@ -158,6 +179,13 @@ def dead(parsed: argparse.Namespace) -> int:
     return handle(parsed)
 
 
+def key(parsed: argparse.Namespace) -> int:
+    """Make, list or revoke API keys."""
+    from cerebro.key import main as handle
+
+    return handle(parsed)
+
+
 def rebuild(parsed: argparse.Namespace) -> int:
     """Make derived memory again from the log, or compare the two."""
     from cerebro.rebuild import main as handle
@@ -168,6 +196,13 @@ def rebuild(parsed: argparse.Namespace) -> int:
 def reembed(parsed: argparse.Namespace) -> int:
     """Fill another space of vectors."""
     from cerebro.reembed import main as handle
+
+    return handle(parsed)
+
+
+def verify(parsed: argparse.Namespace) -> int:
+    """Compare what is persisted with what was sealed."""
+    from cerebro.verify import main as handle
 
     return handle(parsed)
 

@@ -21,7 +21,7 @@ from cerebro.embedded.postgres import PostgresServer
 from cerebro.embedded.redis import RedisServer
 from cerebro.failures import first
 from cerebro.leftovers import end_leftovers
-from cerebro.options import EXTERNAL, Options
+from cerebro.options import EXTERNAL, SEAL_KEYS, Options
 from cerebro.part import Part, Server
 from cerebro.supervisor import Supervisor
 
@@ -139,8 +139,10 @@ class Launcher:
     def _environment(self) -> dict[str, str]:
         """What a child is told: our own environment, where the servers are, and where to listen."""
         return {
+            "CEREBRO_MEMORY_SEAL_KEYS_DIR": str(self._data / SEAL_KEYS),
             **self._options.environment,
             **{variable: self._urls[name] for name, variable in EXTERNAL.items()},
+            "CEREBRO_GATEWAY_RATES_REDIS_URL": self._urls["redis"],
             "CEREBRO_GATEWAY_HTTP_HOST": self._http.host,
             "CEREBRO_GATEWAY_HTTP_PORT": str(self._http.port),
             "CEREBRO_GATEWAY_STOP_S_MAX": GATEWAY_STOP_S,

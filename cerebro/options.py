@@ -11,6 +11,8 @@ from cerebro.address import Address
 from cerebro.supervision import Policy
 
 PYTHON: Final = (sys.executable, "-P", "-m", "cerebro")  # -P: a folder `memory` where the user stands is not ours
+SEAL_KEYS: Final = Path("keys/seal")
+"""Where in the data folder the keys are that seal history."""
 EXTERNAL: Final = {"nats": "CEREBRO_NATS_URL", "postgres": "CEREBRO_POSTGRES_DSN", "redis": "CEREBRO_REDIS_URL"}
 
 

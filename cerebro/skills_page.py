@@ -20,7 +20,6 @@ Made by `make docs` from `agents/skills/*.py`. A task names the skills it needs 
 the skill says, and so is its `result`. A field without a default must be there; unknown fields are ignored. What does not fit is
 `bad_input` with the path. Lengths of texts are in characters, of lists in items.
 """
-ABSENT: Final = {True: "needs a language model", False: "not part of this release"}
 
 
 def write() -> Path:
@@ -45,7 +44,7 @@ def _overview() -> Iterator[str]:
     yield "| --- | --- | --- |"
     for name, skill in sorted(SKILLS.items(), key=lambda item: (not is_present(item[1]), owners(item[0]), item[0])):
         link = f"[`{name}`](#{name})" if is_present(skill) else f"`{name}`"
-        note = "" if is_present(skill) else f" ({ABSENT[skill.needs_language_model]})"
+        note = "" if is_present(skill) else " (needs a language model)"
         yield f"| {link} | {owners(name)} | {skill.description}{note} |"
 
 

@@ -3,6 +3,7 @@
 from itertools import groupby
 
 import msgspec
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route as Path
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,6 +18,10 @@ from gateway.idempotency import FirstReplies
 from gateway.routes import ROUTES
 from gateway.version import VERSION
 
+METHODS = ["GET", "POST", "PUT", "DELETE"]
+HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"]
+EXPOSED = ["Location", "Retry-After", "Idempotent-Replayed"]
+"""What a page of a listed origin may ask with, and read of the answer."""
 UNMATCHED = "unmatched"
 """The endpoint under which requests to unknown paths are counted, so that their number of series is bounded."""
 
@@ -38,7 +43,11 @@ def application(gate: Gate) -> ASGIApp:
         if scope["type"] == "http":
             await router({**scope, "path": scope["raw_path"].decode("ascii", "replace")}, receive, send)
 
-    return app
+    if not gate.settings.cors_origins:
+        return app
+    return CORSMiddleware(
+        app, allow_origins=gate.settings.cors_origins, allow_methods=METHODS, allow_headers=HEADERS, expose_headers=EXPOSED
+    )
 
 
 class _Unmatched:

@@ -9,9 +9,11 @@ import msgspec
 
 from bus.connection import Bus
 from bus.entries import VIA
-from bus.errors import CerebroError, Unavailable
+from bus.errors import CerebroError, TooManyRequests, Unavailable
 from bus.ids import derived, uuid7
 from bus.subjects import Subject
+from gateway.identity.guard import Guard
+from gateway.identity.keyring import Keyring
 from gateway.metrics import Metrics
 from gateway.settings import GatewaySettings
 from schemas.problem import Problem
@@ -41,8 +43,10 @@ def problem(error: CerebroError | Problem, headers: dict[str, str] | None = None
     """An answer whose body is an RFC 9457 problem document."""
     document = error if isinstance(error, Problem) else error.problem()
     headers = dict(headers or {})
-    if document.status == 503:
-        after = error.retry_after_s if isinstance(error, Unavailable) else Unavailable.retry_after_s
+    if document.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if document.status in {429, 503}:
+        after = error.retry_after_s if isinstance(error, Unavailable | TooManyRequests) else Unavailable.retry_after_s
         headers["retry-after"] = str(max(1, round(after)))
     told = {"type": document.type, **msgspec.to_builtins(document), "detail": document.detail}
     return Answer(status=document.status, content=msgspec.json.encode(told), media=PROBLEM_JSON, headers=headers)
@@ -78,6 +82,7 @@ class Gate:
         self.requests = 0
         self.streams = 0
         self.documents: dict[str, Answer] = {}
+        self.guard = Guard(settings, Keyring(lambda: self.bus, settings.key_cache_s))
         self._bus: Bus | None = None
 
     @property
@@ -90,6 +95,7 @@ class Gate:
         self._bus = bus
 
     async def disconnect(self) -> None:
+        await self.guard.close()
         if self._bus is not None:
             await self._bus.close()
 

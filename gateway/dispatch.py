@@ -14,6 +14,7 @@ from gateway import decoding
 from gateway.call import Answer, Call, Gate, Ids, problem
 from gateway.exchange import ClientGoneError, Exchange
 from gateway.idempotency import KEY, FirstReplies, fingerprint, key_of
+from gateway.identity.guard import Caller
 from gateway.route import Area, Route
 from schemas.memory import ACTIONS_MAX
 from schemas.problem import Problem
@@ -62,8 +63,9 @@ class PathDoor:
         if route is None:
             return problem(refusal(405, f"{self._template} takes {self._allow}"), {"allow": self._allow})
         try:
+            caller = await self._gate.guard.admit(route.needs, exchange.header("authorization"), exchange.address)
             with self._room(route):
-                return await self._run(route, exchange)
+                return await self._run(route, exchange, caller)
         except CerebroError as e:
             return problem(e)
         except ClientGoneError:
@@ -86,11 +88,12 @@ class PathDoor:
         finally:
             self._gate.requests -= 1
 
-    async def _run(self, route: Route, exchange: Exchange) -> Answer:
+    async def _run(self, route: Route, exchange: Exchange, caller: Caller) -> Answer:
         path_status = 400 if route.method == "PUT" else 404  # what cannot be an id names nothing that is there
         path = decoding.decode_path(exchange.scope.get("path_params", {}), route.path_type, path_status)
         query = decoding.decode_query(exchange.scope["query_string"], route.query)
         raw, body = await self._body(route, exchange)
+        caller.may_write(route, body)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.scope["headers"]}
 
         async def handle(ids: Ids) -> Answer:
@@ -103,7 +106,9 @@ class PathDoor:
         if key is None:
             return await handle(Ids())
         scope = exchange.scope
-        return await self._replies.once(key, fingerprint(route.method, scope["path"], scope["query_string"], raw), handle)
+        return await self._replies.once(
+            f"{caller.name}\x1f{key}" if caller.name else key, fingerprint(route.method, scope["path"], scope["query_string"], raw), handle
+        )
 
     async def _body(self, route: Route, exchange: Exchange) -> tuple[bytes, Any]:
         if route.body is None:

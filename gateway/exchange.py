@@ -19,6 +19,17 @@ LINGER_BYTES_MAX = 16 * 1024 * 1024
 """How much of a refused body is still read, and thrown away."""
 
 
+SAFE = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""Headers of every answer, unless its own say otherwise (OWASP REST Security)."""
+
+
 class ClientGoneError(Exception):
     """The client hung up before its request was whole."""
 
@@ -36,6 +47,12 @@ class Exchange:
     @property
     def method(self) -> str:
         return str(self.scope["method"])
+
+    @property
+    def address(self) -> str:
+        """The client's address, empty where the server does not know it."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
 
     def header_values(self, name: str) -> list[str]:
         wanted = name.encode("ascii")
@@ -90,7 +107,7 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **headers}
+        headers = {**SAFE, **headers}
         encoded = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 

@@ -8,7 +8,7 @@ import msgspec
 from bus.errors import TITLES
 from gateway.call import JSON, PROBLEM_JSON
 from gateway.idempotency import KEY_LEN_MAX
-from gateway.route import Area, Route
+from gateway.route import Area, Needs, Route
 from gateway.version import VERSION
 from schemas.problem import Problem
 
@@ -18,14 +18,19 @@ A mesh of independent AI agents over NATS: they learn from each other, vote, fee
 
 Times are RFC 3339 UTC with microseconds, durations are seconds. Errors are RFC 9457 problem documents; `errors` names
 each bad field by its path. Unknown fields are refused. `Idempotency-Key` on any POST gives the first reply again."""
+KEY_SCHEME = "key"
+KEY_IN_HEADER = {"type": "http", "scheme": "bearer", "description": "An API key, `ck.<name>.<secret>`, where the door asks for one."}
 WHEN = {
     400: "A field, a parameter or the JSON itself is wrong; `errors` names it.",
+    401: "A key is needed, or this one is not known (where the door asks for keys).",
+    403: "This key is not for that.",
     404: "There is no such thing.",
     408: "The body came too slowly.",
     409: "It contradicts what is there already.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "It was understood, and cannot be done; or the Idempotency-Key was used for another request.",
+    429: "More often than is allowed; try again after `Retry-After`.",
     503: "A part that is needed is away; try again after `Retry-After`.",
     504: "An actor did not answer in time.",
 }
@@ -48,7 +53,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": area.value} for area in Area],
         "paths": paths,
-        "components": {"schemas": _components(routes), "responses": _responses()},
+        "components": {"schemas": _components(routes), "responses": _responses(), "securitySchemes": {KEY_SCHEME: KEY_IN_HEADER}},
     }
 
 
@@ -69,7 +74,8 @@ def _responses() -> dict[str, Any]:
     content = {PROBLEM_JSON: {"schema": {"$ref": REF.format(name="Problem")}}}
     responses: dict[str, Any] = {f"Problem{status}": {"description": when, "content": content} for status, when in WHEN.items()}
     retry = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-    responses["Problem503"]["headers"] = {"Retry-After": retry}
+    for status in (429, 503):
+        responses[f"Problem{status}"]["headers"] = {"Retry-After": retry}
     return responses
 
 
@@ -84,6 +90,9 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     for status in sorted(_problems(route) - set(route.statuses)):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    if route.needs is not Needs.NOTHING:
+        operation["security"] = [{}, {KEY_SCHEME: []}]
+        operation["x-needs"] = route.needs.value
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": _request(route)}
     return operation
@@ -132,6 +141,8 @@ def _idempotency(route: Route) -> Iterator[dict[str, Any]]:
 
 def _problems(route: Route) -> set[int]:
     found = {400, *route.problems}
+    if route.needs is not Needs.NOTHING:
+        found |= {401, 403, 429}
     if route.area is not Area.OPERATIONS:
         found |= {503, 504}
     if route.path_type is not None:

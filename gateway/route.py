@@ -18,11 +18,26 @@ class Area(StrEnum):
     OPERATIONS = "operations"
 
 
+class Needs(StrEnum):
+    """What a key must be for, where the door asks for keys."""
+
+    NOTHING = "nothing"
+    READ = "read"
+    WRITE = "write"
+    OPERATE = "operate"
+
+
+NOBODY = ""
+"""`acts_as` of a route that writes in nobody's name."""
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the route table. From it the router, the checks, `/openapi.json` and the docs are made.
 
     `body`, `query` and `path_type` are Structs; `statuses` says what each success means, `problems` which errors
     there are beside those every route has. `hidden` fields of the body are words between agents, unknown at this door.
+    `needs` is what a key must be for, `acts_as` the field of the body that says in whose name the
+    caller writes; a key that is for some names only may not write where there is none.
     `raw` is the media type of an answer that is not JSON.
     """
 
@@ -30,6 +45,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     area: Area
     summary: str
+    needs: Needs
     handler: "Callable[[Call], Awaitable[Answer]]"
     reply: Any
     statuses: dict[int, str]
@@ -38,6 +54,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     path_type: Any = None
     problems: tuple[int, ...] = ()
     hidden: tuple[str, ...] = ()
+    acts_as: str | None = None
     ndjson: bool = False
     batch: bool = False
     raw: str | None = None

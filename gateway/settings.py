@@ -1,11 +1,13 @@
 """Settings of the gateway. Every limit has its unit in its name; the defaults suit one machine."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 Seconds = Annotated[float, Meta(gt=0, le=3_600)]
+Rate = Annotated[str, Meta(pattern=r"^$|^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
+Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 
 
@@ -16,6 +18,21 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Address to listen on."""
     http_port: Annotated[int, Meta(ge=0, le=65_535)] = 8001
     """Port to listen on; 0: a free one."""
+
+    keys: Literal["auto", "on", "off"] = "auto"
+    """Whether a request needs an API key (`cerebro key add`). auto: where the gateway listens on anything but loopback."""
+    key_cache_s: Seconds = 1.0
+    """A revoked key is refused after this time at the latest."""
+    rate_of_key: Rate = "6000/minute"
+    """How often one key may ask (429); empty: as often as it likes. Rates hold where keys are asked for."""
+    rate_of_address: Rate = "12000/minute"
+    """How often one address, or one IPv6 network of 64 bits, may ask."""
+    rate_of_bad_keys: Rate = "30/minute"
+    """How often one address may come with no key or a wrong one; then it is refused whatever it brings."""
+    rates_redis_url: str = ""
+    """Redis that counts for all gateways together; while it is away, or without one, each counts for itself."""
+    cors_origins: list[Origin] = []
+    """Origins whose pages may call this API from a browser, as `https://console.example.org`; a JSON array."""
 
     body_bytes_max: Annotated[int, Meta(ge=1_024)] = 1024 * 1024
     """Largest body of a request: 1 MiB."""

@@ -94,6 +94,7 @@ NOT_DERIVED: Final = {
     "erasures": "says which bytes are gone, of this database's files among others",
     "late_places": "places of the log that are about to be empty",
     "recalls": "counts what searches have found; what a rebuild makes anew is counted anew",
+    "seal_links": "a chain over the episodes with random salts; a rebuild makes the same episodes, and the chain stands",
     "consolidation_runs": "says what each run has done, and when",
 }
 """Tables that are not compared, each with its reason. A rebuild leaves them alone."""

@@ -31,6 +31,7 @@ IMPORTANCE: Final = {
     subjects.FORGOTTEN.name: 0.2,
     subjects.DEADLINE.name: 0.1,
     subjects.INTEGRATED.name: 0.1,
+    subjects.SEAL.name: 0.1,
 }
 
 ECHOES: Final = frozenset(
@@ -46,6 +47,7 @@ ECHOES: Final = frozenset(
         subjects.AFFECT,
         subjects.CONCEPT,
         subjects.FORGOTTEN,
+        subjects.SEAL,
     )
 )
 """Events that say in words only what another event says already (an opening repeats its proposal, an assignment its task).

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Final
 
 from bus.connection import Bus
@@ -28,6 +29,8 @@ from memory.passages import Passages
 from memory.persister import Persister
 from memory.questions import Questions
 from memory.recalls import Recalls
+from memory.sealing.keys import kept
+from memory.sealing.sealer import Sealer
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import claim_space, clear_away
@@ -106,6 +109,7 @@ async def _serve(
     continuations = Continuations(database, working, settings)
     eraser = Eraser(bus, database, cache, settings)
     forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
+    sealer = Sealer(bus, database, kept(Path(settings.seal_keys_dir)) if settings.seal_keys_dir else None, settings)
     stats = Stats(database, cache, embedding)
     questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
@@ -118,6 +122,7 @@ async def _serve(
             tasks.create_task(consolidation.run(), name="consolidation")
             tasks.create_task(sweep(working, settings), name="sweeper")
             tasks.create_task(eraser.run(), name="eraser")
+            tasks.create_task(sealer.run(), name="sealer")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
                 tasks.create_task(

@@ -123,6 +123,13 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     scrub_s_max: Positive = 600.0
     """Longest time to write one table again."""
 
+    seal_every_s: Positive = 60.0
+    """How often what was persisted is made part of the hash chain, and the chain's head is signed and put on the log."""
+    seal_keys_dir: str = ""
+    """Folder of the keys that sign; made where they are not there. Empty: the chain is kept, and not signed. `cerebro up` keeps them in
+    `keys/seal` of its data folder.
+    """
+
     fusion_text_weight: Annotated[float, Meta(ge=0)] = 1.0
     """Weight of the text arm's BM25 in a score."""
     fusion_vector_weight: Annotated[float, Meta(ge=0)] = 15.0

@@ -75,11 +75,15 @@ class AgentsView(Reply, frozen=True, kw_only=True):
     agents: dict[str, AgentView]
 
 
+ASK_WAIT_S_MAX = 60.0
+"""Longest time, in seconds, that a question about one thing may wait for its end."""
+
+
 class Ask(Body, frozen=True, kw_only=True):
     """A question for one thing by id. `wait_s`: answer when it has ended (integrated, decided, finished), at the latest after that."""
 
     id: Annotated[str, Meta(min_length=1, max_length=255)]
-    wait_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    wait_s: Annotated[float, Meta(ge=0, le=ASK_WAIT_S_MAX)] = 0.0
 
 
 class AskAll(Body, frozen=True, kw_only=True):

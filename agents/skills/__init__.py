@@ -8,6 +8,7 @@ from agents.skills.business_alignment import BUSINESS_ALIGNMENT
 from agents.skills.cross_reference_analysis import CROSS_REFERENCE_ANALYSIS
 from agents.skills.data_consolidation import DATA_CONSOLIDATION
 from agents.skills.debugging import DEBUGGING
+from agents.skills.final_approval import FINAL_APPROVAL
 from agents.skills.infrastructure_management import INFRASTRUCTURE_MANAGEMENT
 from agents.skills.knowledge_synthesis import KNOWLEDGE_SYNTHESIS
 from agents.skills.memory_management import MEMORY_MANAGEMENT
@@ -33,6 +34,7 @@ SKILLS: dict[str, Skill] = {
         BUSINESS_ALIGNMENT,
         PERFORMANCE_OPTIMIZATION,
         QUALITY_ASSURANCE,
+        FINAL_APPROVAL,
         *ABSENT,
     )
 }

@@ -13,30 +13,16 @@ LANGUAGE_MODEL = {
 }
 """These need a language model, which this agent's mind is not."""
 
-LATER = {
-    "final_approval": "Give or refuse the last approval.",
-}
-"""These are not part of this release."""
-
 
 class Anything(msgspec.Struct, frozen=True):
     """No field is looked at."""
 
 
-async def _refuse(code: str, message: str, _: SkillContext, __: Any) -> Anything:
-    raise SkillError(code, message)
-
-
-def _absent(name: str, description: str, code: str, reason: str) -> Skill:
-    run = partial(_refuse, code, f"{name} {reason}")
-    language_model = code == "needs_language_model"
-    return Skill(name=name, description=description, input=Anything, output=Anything, run=run, needs_language_model=language_model)
+async def _refuse(name: str, _: SkillContext, __: Any) -> Anything:
+    raise SkillError("needs_language_model", f"{name} needs a language model, and there is none here")
 
 
 ABSENT = [
-    *(
-        _absent(name, text, "needs_language_model", "needs a language model, and there is none here")
-        for name, text in LANGUAGE_MODEL.items()
-    ),
-    *(_absent(name, text, "not_available", "is not part of this release") for name, text in LATER.items()),
+    Skill(name=name, description=text, input=Anything, output=Anything, run=partial(_refuse, name), needs_language_model=True)
+    for name, text in LANGUAGE_MODEL.items()
 ]

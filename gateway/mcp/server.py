@@ -10,8 +10,10 @@ from mcp.server import Server, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from gateway.call import Answer, Gate, problem
+from gateway.identity.guard import ANYONE, Caller
 from gateway.mcp import tools
 from gateway.mcp.tools import TOOLS
+from gateway.route import Needs
 from gateway.version import VERSION
 from schemas.problem import Problem
 
@@ -32,7 +34,7 @@ JSON = "application/json"
 INTERNAL_ERROR = -32603
 RESOURCE_NOT_FOUND = -32002
 
-Context = ServerRequestContext[Any]
+Context = ServerRequestContext[Any, Any]
 
 
 def server(gate: Gate) -> Server[Any]:
@@ -41,8 +43,8 @@ def server(gate: Gate) -> Server[Any]:
     async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[_described(name) for name in TOOLS])
 
-    async def call_tool(_: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return _result(await _answer(gate, params.name, params.arguments or {}))
+    async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        return _result(await _answer(gate, params.name, params.arguments or {}, context))
 
     async def list_resources(_: Context, __: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         found = [
@@ -51,12 +53,12 @@ def server(gate: Gate) -> Server[Any]:
         ]
         return types.ListResourcesResult(resources=found)
 
-    async def read_resource(_: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         uri = str(params.uri)
         if uri not in RESOURCES:
             raise MCPError(RESOURCE_NOT_FOUND, f"there is no resource {uri}")
         name, _title, arguments = RESOURCES[uri]
-        answer = await _answer(gate, name, arguments)
+        answer = await _answer(gate, name, arguments, context)
         if answer.status >= 400:
             raise MCPError(INTERNAL_ERROR, answer.content.decode())
         return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=JSON, text=answer.content.decode())])
@@ -86,13 +88,20 @@ def _described(name: str) -> types.Tool:
         description=tool.description,
         input_schema=tools.input_schema(name),
         output_schema=tools.output_schema(name),
-        annotations=types.ToolAnnotations(read_only_hint=tool.reads, destructive_hint=False, open_world_hint=False),
+        annotations=types.ToolAnnotations(read_only_hint=tool.route.needs is Needs.READ, destructive_hint=False, open_world_hint=False),
     )
 
 
-async def _answer(gate: Gate, name: str, arguments: dict[str, Any]) -> Answer:
+async def _answer(gate: Gate, name: str, arguments: dict[str, Any], context: Context) -> Answer:
+    async def admit(needs: Needs) -> Caller:
+        """Over stdio this process is the host's own; over HTTP the request brings its key."""
+        request = context.request
+        if request is None:
+            return ANYONE
+        return await gate.guard.admit(needs, request.headers.get("authorization"), request.client.host if request.client else "")
+
     try:
-        return await tools.use(gate, name, arguments)
+        return await tools.use(gate, name, arguments, admit)
     except Exception:  # the last line of defence, as at REST: logged with its trace and told without it
         log.exception("tool %s failed", name)
         return problem(Problem(title="Internal Server Error", status=500, detail="an internal error; it has been logged"))

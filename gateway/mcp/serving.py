@@ -9,13 +9,17 @@ import msgspec
 import uvicorn
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bus.connection import Bus
+from bus.errors import CerebroError
 from bus.settings import BusSettings
 from gateway import server as http_server
-from gateway.call import Gate
+from gateway.call import Gate, problem
+from gateway.exchange import Exchange
 from gateway.mcp.server import server
 from gateway.metrics import Metrics
+from gateway.route import Needs
 from gateway.settings import GatewaySettings
 
 log = logging.getLogger("cerebro.gateway")
@@ -50,7 +54,8 @@ async def over_stdio(bus: BusSettings, settings: GatewaySettings, name: str) -> 
 async def over_http(bus: BusSettings, settings: GatewaySettings, name: str, hosts: Sequence[str], stop: asyncio.Event) -> None:
     """Serve any number of hosts on `settings.http_host` and `http_port`, as `name`, until `stop`.
 
-    Host and Origin of a request must name this machine's loopback, the address listened on, or one of `hosts`.
+    Host and Origin of a request must name this machine's loopback, the address listened on, or one of `hosts`; it brings a key where
+    REST would ask for one.
     Raises `Unavailable` where NATS does not answer, `OSError` when the address is taken.
     """
     async with _gate(bus, settings, name) as gate:
@@ -63,7 +68,7 @@ async def over_http(bus: BusSettings, settings: GatewaySettings, name: str, host
         )
         listening = http_server.bind(settings)
         host, port = listening.getsockname()[:2]
-        http = http_server.server(app, settings, lambda: log.info("MCP is served on http://%s:%d%s", host, port, PATH))
+        http = http_server.server(Admission(gate, app), settings, lambda: log.info("MCP is served on http://%s:%d%s", host, port, PATH))
         async with serving.session_manager.run(), asyncio.TaskGroup() as group:
             stopping = group.create_task(_stop(stop, gate, http), name="mcp: stop")
             await http.serve([listening])
@@ -77,6 +82,23 @@ def security(hosts: Sequence[str]) -> TransportSecuritySettings:
         allowed_hosts=[pattern for name in names for pattern in (name, f"{name}:*")],
         allowed_origins=[f"{scheme}://{name}{port}" for name in names for scheme in ("http", "https") for port in ("", ":*")],
     )
+
+
+class Admission:
+    """Lets no request in whose key may not even read; what each tool needs beyond that is looked at when it is used."""
+
+    def __init__(self, gate: Gate, app: ASGIApp) -> None:
+        self._gate = gate
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        try:
+            await self._gate.guard.admit(Needs.READ, exchange.header("authorization"), exchange.address)
+        except CerebroError as e:
+            await exchange.answer(problem(e))
+            return
+        await self._app(scope, receive, send)
 
 
 async def _stop(stop: asyncio.Event, gate: Gate, http: uvicorn.Server) -> None:

@@ -1,6 +1,7 @@
 """The table of tools: each is a route of REST under a name for language models, and its schemas are that route's own."""
 
 import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -10,7 +11,8 @@ from gateway import decoding
 from gateway.api import actions, consensus, learning, members, recall, tasks
 from gateway.call import Answer, Call, Gate, Ids, problem
 from gateway.decoding import refuse
-from gateway.route import Route
+from gateway.identity.guard import Caller
+from gateway.route import Needs, Route
 from gateway.routes import ROUTES
 from schemas.problem import FieldError
 
@@ -19,14 +21,12 @@ _BY_HANDLER = {route.handler: route for route in ROUTES}
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. What the tool takes is the route's body, else its query, else its path. `speaker` names the field that bears the
-    caller's name: it is filled in, and no argument. `query` is what is always asked with a body.
+    """One row. What the tool takes is the route's body, else its query, else its path; `query` is what is always asked with a body.
+    The field in which the caller would say in whose name it writes is filled in, and no argument.
     """
 
     name: str
     handler: Any
-    reads: bool = False
-    speaker: str | None = None
     query: Any = None
 
     @property
@@ -42,6 +42,11 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.route.summary}.\n\n{self.route.doc}".strip()
 
     @property
+    def speaker(self) -> str | None:
+        """The field that bears the name under which this door speaks."""
+        return self.route.acts_as or None
+
+    @property
     def hidden(self) -> tuple[str, ...]:
         """Fields that are no arguments."""
         return (*self.route.hidden, *([self.speaker] if self.speaker else []))
@@ -50,21 +55,21 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 TOOLS = {
     tool.name: tool
     for tool in (
-        Tool(name="memory_search", handler=recall.search, reads=True),
-        Tool(name="memory_recent", handler=recall.recent, reads=True),
-        Tool(name="memory_store", handler=actions.remember, speaker="agent_id", query=actions.WaitQuery(wait="persisted")),
-        Tool(name="memory_get", handler=recall.episode, reads=True),
-        Tool(name="consensus_propose", handler=consensus.propose, speaker="proposer"),
-        Tool(name="consensus_get", handler=consensus.proposal, reads=True),
-        Tool(name="consensus_list", handler=consensus.proposals, reads=True),
-        Tool(name="lesson_broadcast", handler=learning.broadcast_lesson, speaker="agent"),
-        Tool(name="lesson_get", handler=learning.lesson, reads=True),
-        Tool(name="lesson_list", handler=learning.lessons, reads=True),
+        Tool(name="memory_search", handler=recall.search),
+        Tool(name="memory_recent", handler=recall.recent),
+        Tool(name="memory_store", handler=actions.remember, query=actions.WaitQuery(wait="persisted")),
+        Tool(name="memory_get", handler=recall.episode),
+        Tool(name="consensus_propose", handler=consensus.propose),
+        Tool(name="consensus_get", handler=consensus.proposal),
+        Tool(name="consensus_list", handler=consensus.proposals),
+        Tool(name="lesson_broadcast", handler=learning.broadcast_lesson),
+        Tool(name="lesson_get", handler=learning.lesson),
+        Tool(name="lesson_list", handler=learning.lessons),
         Tool(name="task_distribute", handler=tasks.distribute),
-        Tool(name="task_get", handler=tasks.task, reads=True),
-        Tool(name="task_list", handler=tasks.tasks, reads=True),
+        Tool(name="task_get", handler=tasks.task),
+        Tool(name="task_list", handler=tasks.tasks),
         Tool(name="task_cancel", handler=tasks.cancel),
-        Tool(name="agents_list", handler=members.connected_agents, reads=True),
+        Tool(name="agents_list", handler=members.connected_agents),
     )
 }
 
@@ -97,28 +102,34 @@ def object_schema(kind: Any) -> dict[str, Any]:
     return {**root, "$defs": components} if components else root
 
 
-async def use(gate: Gate, name: str, arguments: dict[str, Any]) -> Answer:
-    """What the tool answers; every fault is an answer too, with its problem document. Bounded like REST."""
+Admit = Callable[[Needs], Awaitable[Caller]]
+"""Says who asks, or raises that they may not."""
+
+
+async def use(gate: Gate, name: str, arguments: dict[str, Any], admit: Admit) -> Answer:
+    """What the tool answers; every fault is an answer too, with its problem document. Bounded and guarded like REST."""
     try:
         tool = TOOLS.get(name)
         if tool is None:
             raise not_found(f"there is no tool {name}")
+        caller = await admit(tool.route.needs)
         if gate.requests >= gate.settings.requests_max:
             raise Unavailable(f"{gate.requests} requests are being worked on; no more are taken at once")
         gate.requests += 1
         try:
-            return await _call(gate, tool, arguments)
+            return await _call(gate, tool, arguments, caller)
         finally:
             gate.requests -= 1
     except CerebroError as e:
         return problem(e)
 
 
-async def _call(gate: Gate, tool: Tool, arguments: dict[str, Any]) -> Answer:
+async def _call(gate: Gate, tool: Tool, arguments: dict[str, Any], caller: Caller) -> Answer:
     route, taken = tool.route, _decoded(gate, tool, arguments)
     body = taken if route.body else None
     query = tool.query if route.body else taken if route.query else None
     path = taken if not route.body and not route.query else None
+    caller.may_write(route, body)
     answer: Answer = await tool.handler(Call(gate, body, query, path, Ids(), {}))
     return answer
 
@@ -131,7 +142,7 @@ def _decoded(gate: Gate, tool: Tool, arguments: dict[str, Any]) -> Any:
         return None
     if tool.speaker in arguments:
         refuse([FieldError(path=f"$.{tool.speaker}", message=f"is {gate.speaker}, and no argument")])
-    spoken = {tool.speaker: gate.speaker} if tool.speaker else {}
+    spoken: dict[str, Any] = {tool.speaker: gate.speaker} if tool.speaker else {}
     raw = msgspec.json.encode({**arguments, **spoken})
     if len(raw) > gate.settings.body_bytes_max:
         raise TooLarge(f"the arguments have {len(raw)} bytes, at most {gate.settings.body_bytes_max} are taken")

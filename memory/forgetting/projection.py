@@ -21,6 +21,7 @@ ERASE_PASSAGES: Final = statement("erase_passages")
 ERASE_CONCEPTS: Final = statement("erase_concepts")
 ERASE_VERSIONS: Final = statement("erase_concept_versions")
 ERASE_CONCEPT_PASSAGES: Final = statement("erase_concept_passages")
+UNSALT: Final = statement("unsalt_seal_links")
 
 
 class Forgetting:
@@ -62,6 +63,7 @@ class Forgetting:
         await erase_tasks(self._database, connection, told.ids)
         await self._database.run(connection, ERASE_COPIES, told.ids)
         await self._database.run(connection, ERASE_EPISODES, told.ids)
+        await self._database.run(connection, UNSALT, told.seqs)  # after the rows: who seals them holds them until it is done
 
 
 def _uuids(idents: Iterable[str]) -> list[uuid.UUID]:

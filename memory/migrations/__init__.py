@@ -12,7 +12,7 @@ import asyncpg
 
 FOLDER: Final = Path(__file__).parent
 SCHEMA: Final = "memory_system"
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest revision; where it stands already, alembic is not even imported."""
 LOCK: Final = 0x43657265_62726F
 """Key of the advisory lock ("Cerebro")."""

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from bus.ids import uuid7
@@ -39,11 +41,11 @@ def over_stdio(up: Up, name: str = "clerk") -> StdioServerParameters:
 class Http:
     """`cerebro mcp --http` in a process of its own."""
 
-    def __init__(self, up: Up, log: Path, *options: str) -> None:
+    def __init__(self, up: Up, log: Path, **settings: str) -> None:
         self.log = log
         with log.open("w") as stderr:
-            arguments = [sys.executable, *COMMAND, "--data", str(up.data), "--agent", "clerk", "--http", "127.0.0.1:0", *options]
-            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr, env=environment(up))
+            arguments = [sys.executable, *COMMAND, "--data", str(up.data), "--agent", "clerk", "--http", "127.0.0.1:0"]
+            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr, env=environment(up) | settings)
         until(lambda: self.process.poll() is not None or self._told() is not None)
         assert self.process.poll() is None, log.read_text()
 
@@ -55,19 +57,25 @@ class Http:
     def url(self) -> str:
         return str(self._told())
 
-    def stop(self) -> int:
+    def stop(self) -> None:
+        """As an operator does; nothing may have been said on stdout."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        told, _ = self.process.communicate(timeout=20)
+        assert (self.process.returncode, told) == (0, b"")
 
 
 @pytest.fixture(scope="module")
 def http(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Http]:
     running = Http(up, tmp_path_factory.mktemp("mcp") / "log")
     yield running
-    assert running.stop() == 0
-    assert running.process.stdout is not None
-    assert running.process.stdout.read() == b""
-    running.process.stdout.close()
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def guarded(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Http]:
+    running = Http(up, tmp_path_factory.mktemp("mcp") / "log", CEREBRO_GATEWAY_KEYS="on")
+    yield running
+    running.stop()
 
 
 async def use(host: Client, name: str, **arguments: Any) -> Any:
@@ -225,6 +233,37 @@ class TestHttpDoor:
                 return await use(host, "memory_search", query=f"question {n}")
 
         assert len(await asyncio.gather(*(one(n) for n in range(10)))) == 10
+
+
+class TestKeys:
+    """Where REST would ask for a key, the door over HTTP does."""
+
+    def key(self, up: Up, *options: str) -> str:
+        """A new key, as `cerebro key add` tells it."""
+        arguments = [sys.executable, "-m", "cerebro", "key", "add", f"k{uuid7()[-10:]}", "--data", str(up.data), *options]
+        return subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment(up), timeout=60).stdout.strip()
+
+    async def test_without_one_nobody_comes_in(self, guarded: Http) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(guarded.url, json={})
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+    @pytest.mark.parametrize(
+        ("options", "status"),
+        [(["--scope", "read"], 403), (["--agent", "somebody"], 403), (["--agent", "clerk"], None), ([], None)],
+    )
+    async def test_it_must_be_for_what_the_tool_does(self, up: Up, guarded: Http, options: list[str], status: int | None) -> None:
+        headers = {"authorization": f"Bearer {self.key(up, *options)}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30) as http,
+            Client(streamable_http_client(guarded.url, http_client=http)) as host,
+        ):
+            assert "nexus" in (await use(host, "agents_list"))["agents"]
+            note = {"action_type": "note", "action_details": {"text": "noted"}}
+            if status is None:
+                assert (await use(host, "memory_store", **note))["stored"]
+            else:
+                assert (await refused(host, "memory_store", **note))["status"] == status
 
 
 class TestPage:

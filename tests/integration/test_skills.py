@@ -15,16 +15,21 @@ from agents.recall import Recall
 from agents.skills import SKILLS
 from agents.skills.data_consolidation import Consolidated, Wanted
 from agents.skills.episodes import gather
+from agents.skills.final_approval import Approving
 from agents.skills.skill import SkillContext, SkillError
 from bus import streams, subjects
 from bus.connection import Bus
-from bus.errors import CerebroError, Unavailable, conflict
+from bus.errors import CerebroError, Unavailable, conflict, not_found
+from bus.log import entries
 from bus.service import Service
 from bus.settings import BusSettings
 from schemas.concepts import ConsolidateRequest, ConsolidationReport
+from schemas.consensus import ProposalView
+from schemas.entry import Entry
+from schemas.members import Ask
 from schemas.memory import EpisodePage, RecentFilter
 from tests.agents.skills.hits import episode
-from tests.integration.rest import client, post
+from tests.integration.rest import BAD, GOOD, client, get, post
 
 Answer = Callable[[Any], Awaitable[Any]]
 
@@ -269,3 +274,67 @@ class TestMesh:
         assert (await perform(http, "business_alignment", asked, "ricardo"))["uncovered"] == ["hire"]
         spots = (await perform(http, "performance_optimization", {"stacks": ["main;parse 9", "main 1"]}, "nexus"))["hot_spots"]
         assert (spots[0]["function"], spots[0]["free"]) == ("parse", 10.0)
+
+    async def test_an_approval_is_the_decision_of_the_mesh(self, http: httpx.AsyncClient) -> None:
+        approval = await perform(http, "final_approval", {"title": "ship it", "attributes": GOOD}, "ricardo")
+        assert (approval["approved"], approval["status"]) == (True, "accepted")
+        decided = await get(http, f"/neural-mesh/consensus/{approval['proposal_id']}")
+        assert (decided["proposer"], decided["status"], decided["tally"]) == ("ricardo", "accepted", approval["tally"])
+        refused = await perform(http, "final_approval", {"title": "break it", "attributes": BAD}, "ricardo")
+        assert (refused["approved"], refused["status"]) == (False, "rejected")
+        assert {vote["choice"] for vote in refused["votes"]} >= {"reject"}
+
+    async def test_what_does_not_meet_its_criteria_is_not_put_to_a_vote(self, http: httpx.AsyncClient, word: str) -> None:
+        criteria = [{"id": "tested", "check": "equals", "path": "/tests", "value": "green"}]
+        asked = {"title": f"ship {word}", "attributes": GOOD, "criteria": criteria}
+        refused = await perform(http, "final_approval", asked | {"artefact": {"tests": "red"}}, "ricardo")
+        assert (refused["status"], refused["proposal_id"], refused["assurance"]["unmet"]) == ("criteria_unmet", None, ["tested"])
+        met = await perform(http, "final_approval", asked | {"artefact": {"tests": "green"}}, "ricardo")
+        assert (met["approved"], met["assurance"]["passed"]) == (True, 1)
+        titles = [p["title"] for p in (await get(http, "/neural-mesh/consensus?limit=200"))["proposals"]]
+        assert titles.count(f"ship {word}") == 1
+
+    async def test_a_required_approver_outside_the_electorate_is_bad_input(self, http: httpx.AsyncClient) -> None:
+        asked = {"title": "ship it", "electorate": ["nexus"], "required_approvers": ["aria"]}
+        body = {"title": "t", "required_skills": ["final_approval"], "input": asked, "wait": True}
+        failed = await post(http, "/neural-mesh/task-distribute", body, 200)
+        assert (failed["status"], failed["error"]["code"]) == ("failed", "bad_input")
+
+
+class TestApproval:
+    """final_approval before a mesh whose answers the test decides."""
+
+    async def test_a_vote_needs_time(self, place: Place) -> None:
+        place.left_s = 5.0
+        with pytest.raises(SkillError, match=r"more than the 5\.0 s") as e:
+            await SKILLS["final_approval"].run(place.context, Approving(title="ship it"))
+        assert (e.value.code, e.value.retryable) == ("no_time", False)
+
+    async def test_without_a_mesh_it_fails_and_may_be_tried_again(self, place: Place) -> None:
+        with pytest.raises(SkillError) as e:
+            await SKILLS["final_approval"].run(place.context, Approving(title="ship it"))
+        assert (e.value.code, e.value.retryable) == ("mesh_unavailable", True)
+
+    async def test_a_second_try_finds_the_proposal_of_the_first(self, place: Place) -> None:
+        asked: list[str] = []
+
+        async def answer(ask: Ask) -> ProposalView:
+            asked.append(ask.id)
+            if len(asked) == 1:
+                raise not_found(f"no proposal {ask.id} has been opened")
+            return view(ask.id, "expired")
+
+        await place.answer(subjects.ASK_PROPOSAL, answer)
+        first, second = [await SKILLS["final_approval"].run(place.context, Approving(title="ship it")) for _ in range(2)]
+        assert first == second
+        assert (first.approved, first.status, set(asked)) == (False, "expired", {first.proposal_id})
+        proposals = await entries(place.bus, [subjects.PROPOSAL.wildcard])
+        assert [e.tokens["proposal"] for e in proposals if isinstance(e, Entry)] == [first.proposal_id]
+
+
+def view(ident: str, status: Any) -> ProposalView:
+    return ProposalView(
+        proposal_id=ident, status=status, choice=None, threshold="2/3", electorate=["a"], tally={"approve": 0, "absent": 1}, votes=[],
+        decided_at_seq=9, proposed_at="", decided_at="", deadline="", title="", description="", proposer="aria", domain=None,
+        options=["approve", "reject"], attributes=None, evidence=[], required_approvers=[],
+    )  # fmt: skip

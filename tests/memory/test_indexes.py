@@ -21,6 +21,7 @@ from memory.continuity import Continuations
 from memory.database import Connection, Database, Statement, statement
 from memory.episodes import episode_states, get_episodes, recent_episodes
 from memory.forgetting import eraser, forgetter, projection
+from memory.sealing import sealer, verifying
 from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import Space, claim_space
@@ -79,6 +80,7 @@ INSERT INTO memory_system.forgettings
 SELECT 'receipt-' || n, 'selector-' || n, n, '2026-01-01Z', 1, 1, '{{}}', 1, 0, 0, 0, 0, 0, true, '{{}}' FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.erasures SELECT receipt, true FROM memory_system.forgettings;
 INSERT INTO memory_system.forgotten_ids SELECT sha256(n::text::bytea), 'receipt-' || n, n FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO memory_system.seal_links SELECT n, NULL, '', '' FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO memory_system.log_copies SELECT n, 'event-' || n FROM generate_series(1, {ROWS}) AS n;
 """  # noqa: E501
 
@@ -173,6 +175,8 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     await Continuations(database, memory, settings).tell(ContinuityRequest(agent_id="agent-1"))
     await database.rows(open_tasks.KNOWN, ["task-11"])
     await database.rows(graph.ERASE_ENTRIES, [5])
+    await database.rows(sealer.ROWS, 100, 200)
+    await database.rows(verifying.LINKS, 100, 10)
     await database.rows(embedder.NEXT, 16)
     await database.rows(embedder.PUT, space.id, [1], [HalfVector([0.1] * DIMENSIONS)])
 
@@ -230,6 +234,8 @@ SERVES = {
     "episodes_with_handoff": "last_handoff",
     "episodes_with_project": "project_handoffs",
     "episodes_of_affect": "last_affect",
+    "episodes_by_place": "sealed_rows",
+    "seal_links_pkey": "seal_links",
 }
 """Index and a statement that is planned with it."""
 UNIQUE_ONLY = {
