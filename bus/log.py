@@ -200,6 +200,17 @@ class Durable:
         """Let the server forget the consumer and its place in the log. Raises `Unavailable`."""
         await self._bus.api(f"CONSUMER.DELETE.{self._bus.stream(self._stream)}.{self.name}", {})
 
+    async def begin_after(self, seq: int) -> None:
+        """Make the consumer so that it begins behind `seq`, wherever it stood before. Raises `Unavailable`."""
+        stream = self._bus.stream(self._stream)
+        await self._bus.api(f"CONSUMER.DELETE.{stream}.{self.name}", {})
+        start = {"deliver_policy": "by_start_sequence", "opt_start_seq": seq + 1}
+        answer = await self._bus.api(
+            f"CONSUMER.DURABLE.CREATE.{stream}.{self.name}", {"stream_name": stream, "config": self._config | start}
+        )
+        if "error" in answer:
+            raise Unavailable(f"consumer {self.name}: {answer['error'].get('description')}")
+
     async def _start(self, stream: str) -> dict[str, Any]:
         """Where the consumer starts: as before, or anew after what is settled, if it is left with unsettled deliveries and without
         a reader. Dying between the deletion and the creation costs a start from the beginning, which changes nothing either.

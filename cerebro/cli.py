@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -87,9 +88,34 @@ def parser() -> argparse.ArgumentParser:
     verify_.set_defaults(command=verify)
 
     _add_mcp(commands)
+    _add_backup(commands)
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
+
+
+def _add_backup(commands: Any) -> None:
+    backup_ = commands.add_parser("backup", help="take a backup of a running mesh, check one, or try one out")
+    backup_.add_argument("action", nargs="?", choices=("take", "verify", "drill", "list"), default="take")
+    backup_.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="the backup, for verify and drill")
+    backup_.add_argument("--to", type=Path, metavar="DIR", help="where backups are kept (backups in the data folder)")
+    backup_.add_argument("--at", type=clock_time, metavar="HH:MM", help="stay, and take one every day at this time of the local clock too")
+    backup_.add_argument("--keep-days", type=float, default=30.0, metavar="DAYS", help="older ones go, but never the newest (30)")
+    backup_.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+    backup_.set_defaults(command=backup)
+    restore_ = commands.add_parser("restore", help="put a backup back, into an empty place")
+    restore_.add_argument("folder", type=Path, metavar="FOLDER", help="the backup")
+    restore_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder to be (.cerebro)")
+    restore_.add_argument("--keep-log", action="store_true", help="leave the log that is there, and bring the tables up from it")
+    restore_.set_defaults(command=restore)
+
+
+def clock_time(text: str) -> str:
+    """`HH:MM` as it is. Raises ValueError, which argparse tells."""
+    datetime.strptime(text, "%H:%M")  # noqa: DTZ007 - a time of day, of the local clock
+    return text
 
 
 def _add_mcp(commands: Any) -> None:
@@ -196,6 +222,20 @@ def rebuild(parsed: argparse.Namespace) -> int:
 def reembed(parsed: argparse.Namespace) -> int:
     """Fill another space of vectors."""
     from cerebro.reembed import main as handle
+
+    return handle(parsed)
+
+
+def backup(parsed: argparse.Namespace) -> int:
+    """Take, check, try out or list backups."""
+    from cerebro.backup.command import backup as handle
+
+    return handle(parsed)
+
+
+def restore(parsed: argparse.Namespace) -> int:
+    """Put a backup back."""
+    from cerebro.backup.command import restored as handle
 
     return handle(parsed)
 

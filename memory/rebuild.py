@@ -84,8 +84,19 @@ async def verify(bus: Bus, settings: MemorySettings, projections: MakeProjection
 
     Raises a 409 where the log is not the one that memory persisted, a 422 where no scratch database may be made, `Unavailable`.
     """
-    async with scratch(settings) as built, opened(patient(settings, settings.postgres_dsn)) as live:
-        refold = Refold(bus, Fold(built, projections(built)), built.transaction, settings)
+    async with scratch(settings) as built:
+        return await _verify(bus, settings, built, Refold(bus, Fold(built, projections(built)), built.transaction, settings), pause_s)
+
+
+async def verify_from(bus: Bus, settings: MemorySettings, projections: MakeProjections, built: Database, position: int) -> Report:
+    """As `verify`, with a database that holds already what the log said up to `position`, and perhaps no longer says."""
+    refold = Refold(bus, Fold(built, projections(built)), built.transaction, settings)
+    refold.begin_after(position)
+    return await _verify(bus, settings, built, refold, COMPARISON_PAUSE_S)
+
+
+async def _verify(bus: Bus, settings: MemorySettings, built: Database, refold: Refold, pause_s: float) -> Report:
+    async with opened(patient(settings, settings.postgres_dsn)) as live:
         async with live.connection() as connection:
             await refold.to(await _end(bus, live, connection))
         for _ in range(COMPARISONS_MAX - 1):

@@ -39,6 +39,10 @@ class Refold:
         self.refused: list[int] = []
         """Where those stand that PostgreSQL refused, as it should have when they came: they are dead letters, not rows."""
 
+    def begin_after(self, seq: int) -> None:
+        """The database holds everything up to this place of the log already."""
+        self.seq, self.first_seq = seq, 1
+
     async def to(self, end: int) -> None:
         """Read on, up to `end` or the end of the log. Raises `Unavailable`, also where entries expire before they are read."""
         async for entries in self.portions(end):

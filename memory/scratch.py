@@ -2,9 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -14,6 +14,8 @@ from bus.errors import Unavailable, refusal
 from memory import migrations
 from memory.database import RAISED, Database, is_away, statement
 from memory.settings import MemorySettings
+
+Prepare: TypeAlias = Callable[[str], Awaitable[None]]
 
 PREFIX: Final = "cerebro_scratch_"
 LEFT_BEHIND: Final = statement("scratch_databases")
@@ -60,8 +62,11 @@ async def alone(settings: MemorySettings) -> AsyncIterator[asyncpg.Connection]:
 
 
 @asynccontextmanager
-async def scratch(settings: MemorySettings) -> AsyncIterator[Database]:
-    """The scratch database. Raises a 409 while another rebuild is under way, a 422 where the user may not make databases."""
+async def scratch(settings: MemorySettings, prepare: Prepare = migrations.apply) -> AsyncIterator[Database]:
+    """The scratch database, with what `prepare` makes in it, given its address: the schema, unless told otherwise.
+
+    Raises a 409 while another rebuild is under way, a 422 where the user may not make databases.
+    """
     async with alone(settings) as connection:
         for record in await connection.fetch(LEFT_BEHIND.sql, f"{PREFIX}%"):
             await _drop(connection, record["datname"])
@@ -72,7 +77,7 @@ async def scratch(settings: MemorySettings) -> AsyncIterator[Database]:
             raise refusal(422, f"the rebuild needs a database of its own, and this user may not make one: {e}") from e
         try:
             dsn = urlsplit(settings.postgres_dsn)._replace(path=f"/{name}").geturl()
-            await migrations.apply(dsn)
+            await prepare(dsn)
             async with opened(patient(settings, dsn)) as database:
                 yield database
         finally:

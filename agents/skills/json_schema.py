@@ -47,6 +47,7 @@ class _Evaluation:
         self._done = 0
 
     def check(self, schema: Any, value: Any, path: str, level: int) -> Iterator[Fault]:
+        """What in `value` is not as the schema says. Raises `SchemaError` where it is no schema, or has no end."""
         self._done += 1
         if self._done > EVALUATIONS_MAX or level > DEPTH_MAX:
             raise SchemaError("the schema takes too many steps on this value, or refers to itself for ever")
@@ -112,6 +113,7 @@ class _Evaluation:
             yield from self.check(wanted, value[n], _below(path, str(n)), level)
 
     def contains(self, wanted: Any, schema: Any, value: Any, path: str, level: int) -> Iterator[Fault]:
+        """`contains`, within the bounds of `minContains` and `maxContains`."""
         if not isinstance(value, list):
             return
         count = sum(self.ok(wanted, item, path, level) for item in value)

@@ -36,6 +36,11 @@ async def apply(dsn: str) -> None:
         await connection.close()
 
 
+def known() -> frozenset[str]:
+    """Every revision that there is a script for."""
+    return frozenset(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.sql"))
+
+
 async def _revision(connection: asyncpg.Connection) -> str | None:
     if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.alembic_version") is None:
         return None

@@ -1,0 +1,82 @@
+"""Put a backup back, into a place that is empty."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+
+from bus import streams as declared
+from bus.connection import Bus
+from bus.errors import conflict
+from bus.log import Durable, bounds
+from bus.settings import BusSettings
+from bus.subjects import MESH_SUBJECTS
+from cerebro.backup import cache, manifest, streams, tables
+from cerebro.backup.manifest import Manifest
+from cerebro.backup.taking import KEYS
+from memory import migrations
+from memory.persister import CONSUMER
+from memory.settings import MemorySettings
+
+Tell = Callable[[str], None]
+
+
+async def restore(folder: Path, bus: BusSettings, memory: MemorySettings, tell: Tell, *, keep_log: bool = False) -> Manifest:
+    """Streams, tables and Redis from a backup that was verified. With `keep_log` the log that is there stays, and the tables are
+    brought up from it: it must be the one that was backed up.
+
+    Raises `Broken`, 409 where something is there already, `Unavailable`.
+    """
+    kept = manifest.verified(folder)
+    tell(f"{len(kept.files)} files are what was written; made {kept.made_at} at entry {kept.position} of the log")
+    if bus.prefix != kept.prefix:
+        raise conflict(f"the backup is of a mesh with prefix {kept.prefix!r}, and CEREBRO_BUS_PREFIX is {bus.prefix!r}")
+    connection = await Bus.connect(bus, "restore", 10.0)
+    try:
+        if keep_log:
+            await _same_log(connection, kept)
+        else:
+            for name in kept.streams:
+                await streams.load(connection, name, folder / "log")
+                tell(f"stream {name}")
+        await declared.declare(bus)
+        await restore_tables(folder, memory.postgres_dsn, kept)
+        tell(f"{sum(kept.rows.values())} rows of {len(kept.rows)} tables")
+        await Durable(connection, name=CONSUMER, filters=MESH_SUBJECTS, in_order=True).begin_after(kept.position)
+        tell(f"{await cache.load(memory.redis_url, folder)} keys of Redis")
+    finally:
+        await connection.close()
+    return kept
+
+
+async def restore_tables(folder: Path, dsn: str, kept: Manifest) -> None:
+    """The tables alone, into an empty database, in one transaction; then the schema of this version. Raises as `restore` does."""
+    await tables.prepared(dsn, kept.revision)
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await tables.load(connection, kept.rows, folder / "postgres")
+        await connection.execute("ANALYZE", timeout=tables.COPY_S)
+    finally:
+        await connection.close()
+    await migrations.apply(dsn)
+
+
+def restore_keys(folder: Path, data: Path) -> None:
+    """The keys of the backup into a data folder. Raises 409 where it has some."""
+    if not (folder / KEYS).is_dir():
+        return
+    if (data / KEYS).exists():
+        raise conflict(f"{data / KEYS} is there: a backup is restored into an empty place")
+    data.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder / KEYS, data / KEYS)
+
+
+async def _same_log(bus: Bus, kept: Manifest) -> None:
+    """Raises 409 where the log is another, or no longer holds everything since the backup."""
+    if await bus.log_incarnation() != kept.log_incarnation:
+        raise conflict("the log is another than the one that was backed up")
+    first, last = await bounds(bus)
+    if first > kept.position + 1 or last < kept.position:
+        raise conflict(f"the log holds entries {first} to {last}, and the backup's tables end at {kept.position}: restore its log too")
