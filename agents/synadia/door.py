@@ -11,6 +11,7 @@ from agents.synadia import rules
 from agents.synadia.settings import BridgeSettings
 from agents.tasks.actor import Tasks
 from bus import subjects
+from bus.cancelling import end as end_tasks
 from bus.connection import Bus
 from bus.errors import CerebroError, TimedOut, bad_request, refusal
 from bus.hosting import Hosted, HostLimits, Stream
@@ -138,10 +139,24 @@ class Door:
             await stream.status(said.status)
         await stream.text(said.text, said.files)
         if said.question:
-            words = await stream.ask(task_id, said.question, self._settings.answer_timeout_s)
-            answer = InputAnswer(message=message(words))
-            await self._bus.publish(subjects.TASK_INPUT, answer, task=task_id, agent=self._profile.name)
+            asking = asyncio.create_task(self._ask(task_id, said.question, stream), name=f"ask the caller of {task_id}")
+            ending = asyncio.create_task(self._ended(task_id), name=f"end of {task_id}")
+            try:
+                await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await end_tasks(asking, ending)
+            if not asking.cancelled():
+                asking.result()
         return said.text
+
+    async def _ask(self, task_id: str, question: str, stream: Stream) -> None:
+        """Put the agent's question to the caller, and the caller's answer on the log."""
+        answer = InputAnswer(message=message(await stream.ask(task_id, question, self._settings.answer_timeout_s)))
+        await self._bus.publish(subjects.TASK_INPUT, answer, task=task_id, agent=self._profile.name)
+
+    async def _ended(self, task_id: str) -> None:
+        while not await self._tasks.until(lambda: task_id in self._tasks.book.ended, self._settings.answer_timeout_s):
+            continue
 
     async def _end(self, result: Result | None, end: Finished, already: str, stream: Stream) -> None:
         if end.status == "succeeded":

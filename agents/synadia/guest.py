@@ -28,6 +28,8 @@ READ_WITHIN_S = 5.0
 """How long the fold may take to come to an assignment that was delivered already."""
 RETRY_PAUSE_S = 0.5
 """Pause before what could not be published is published again."""
+HELD_MAX = 100
+"""Most tasks that one agent holds at a time, those that wait for their turn included."""
 FLUSH_S = 1.0
 """How often what streams in goes to the log: many chunks make one entry."""
 ANSWER_LEN_MAX = 400_000
@@ -52,11 +54,12 @@ class GuestWork:
         self._settings = settings
         self._instance = instance
         ack_wait_s = max(1.0, tasks.settings.lease_s * ACK_WAIT_LEASES)
-        self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, name, lambda: settings.member_tasks_max, self._handle, ack_wait_s)
+        self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, name, lambda: HELD_MAX, self._handle, ack_wait_s)
+        self._turns = asyncio.Semaphore(settings.member_prompts_max)
 
     def load(self) -> float:
         """0 idle … 1 full."""
-        return min(1.0, self._work.running / self._settings.member_tasks_max)
+        return min(1.0, self._work.running / self._settings.member_prompts_max)
 
     async def run(self) -> None:
         """Work off what the agent is assigned."""
@@ -97,6 +100,13 @@ class GuestWork:
             continue
 
     async def _outcome(self, talk: "Talk", assignment: Assignment) -> Result | Failure:
+        """What the agent makes of it, once it is its turn. Its lease is extended meanwhile, so that it waits here and not in the
+        agent's own queue, where nothing would be heard of it.
+        """
+        async with self._turns:
+            return await self._prompted(talk, assignment)
+
+    async def _prompted(self, talk: "Talk", assignment: Assignment) -> Result | Failure:
         fence, guest = assignment.fence, self._instance()
         if guest is None:
             return Failure(fence=fence, error=TaskError(code="agent_gone", message=f"{self._name} is not there", retryable=True))

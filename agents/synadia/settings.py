@@ -35,5 +35,7 @@ class BridgeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Silence of an agent that was brought in after which its prompt has failed."""
     members_max: Count = 50
     """Most agents that are brought in; later ones wait until one leaves."""
-    member_tasks_max: Count = 4
-    """Most tasks at a time for one agent that was brought in."""
+    member_prompts_max: Count = 1
+    """Most prompts at a time for one agent that was brought in; its other tasks wait. Hosts of the protocol serve one unless told
+    otherwise, and say nothing of those in their queue.
+    """

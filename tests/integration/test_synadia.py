@@ -32,7 +32,7 @@ from bus.settings import BusSettings
 from schemas.members import Ask, AskAll, Profile
 from schemas.messages import message
 from schemas.synadia import Heartbeat
-from schemas.tasks import Artifact, Assignment, Failure, InputAnswer, Progress, Result, Submission, TaskDetail, TaskError
+from schemas.tasks import Artifact, Assignment, Cancel, Failure, InputAnswer, Progress, Result, Submission, TaskDetail, TaskError
 from tests.integration.launched import Up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -349,6 +349,19 @@ class TestExternalMembers:
         assert "asked Sure?" in reply.statuses
         assert reply.text == "You said yes."
 
+    async def test_a_question_of_a_task_that_has_ended_is_waited_for_no_longer(self, mesh: Mesh, client: Agents) -> None:
+        async def perform(me: External, a: Assignment) -> None:
+            await me.say(subjects.TASK_PROGRESS, Progress(fence=a.fence, state="input_required", message="Sure?"), a.task.task_id)
+
+        async def cancel_when_asked(agent: Agent) -> None:
+            async for chunk in agent.prompt("do it"):
+                if isinstance(chunk, Query):
+                    await mesh.bus.publish(subjects.TASK_CANCEL, Cancel(reason="never mind"), task=chunk.id, agent="test")
+
+        async with External(mesh, "waverer", perform).living():
+            with pytest.raises(ProtocolError, match="service error 409: never mind"):
+                await cancel_when_asked(await mesh.agent(client, "waverer"))
+
     async def test_a_failed_task_is_an_error_frame(self, mesh: Mesh, client: Agents) -> None:
         async def perform(me: External, a: Assignment) -> None:
             error = TaskError(code="out_of_paper", message="There is no paper.")
@@ -469,6 +482,24 @@ class TestHosted:
             assert any(line.body.get("message") == "Which colour?" for line in asks.history)
             await mesh.bus.publish(subjects.TASK_INPUT, InputAnswer(message="green"), task=ident, agent="test")
             assert (await mesh.task(ident)).result == {"text": "green it is"}
+
+    async def test_tasks_beyond_what_it_does_at_a_time_wait_and_keep_their_lease(self, mesh: Mesh) -> None:
+        go_on, prompted = asyncio.Event(), []
+
+        async def answer(envelope: Envelope, stream: PromptStream) -> None:
+            prompted.append(envelope)
+            await go_on.wait()
+            await stream.send("done")
+
+        async with self.hosted(mesh, answer, "w7") as (name, _):
+            await mesh.member(name)
+            idents = [await mesh.submit(agent=name) for _ in range(3)]
+            for ident in idents:  # each has shown a sign of life
+                await mesh.task(ident, lambda t: t.status == "running")
+            assert len(prompted) == 1
+            go_on.set()
+            tasks = [await mesh.task(ident) for ident in idents]
+        assert [(t.status, t.fence) for t in tasks] == [("succeeded", 1)] * 3
 
     async def test_when_it_is_gone_its_task_goes_to_another_of_its_kind(self, mesh: Mesh) -> None:
         begun = asyncio.Event()
