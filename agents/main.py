@@ -2,14 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from agents.actor import Actor
 from agents.consensus.actor import Consensus
 from agents.consensus.case import CaseBuilder
 from agents.emotion.actor import Emotion
+from agents.emotion.appraiser import ModelAppraiser
 from agents.learning.actor import Learning
+from agents.llm import door
+from agents.llm.door import LanguageModel
+from agents.llm.faculty import Faculty
+from agents.llm.prompt import persona
+from agents.llm.settings import LlmSettings, settings_of
+from agents.llm.tools import Lookups
 from agents.members.actor import Members
+from agents.minds.mind import Mind, RuleMind
+from agents.minds.model import ModelMind
 from agents.profiles import AgentProfile, ProfileError, load
 from agents.recall import Recall
 from agents.settings import AgentSettings
@@ -30,24 +39,47 @@ log = logging.getLogger("cerebro.agents")
 
 
 class Agent:
-    """A built-in agent: four protocols over one fold, a worker for its tasks, the service `mesh`, and the door to other agents."""
+    """A built-in agent: four protocols over one fold, a worker for its tasks, the service `mesh`, and the door to other agents. With a
+    `model` it uses that too.
+    """
 
-    def __init__(self, bus: Bus, profile: AgentProfile, settings: AgentSettings, bridge: BridgeSettings, builtin: frozenset[str]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        profile: AgentProfile,
+        settings: AgentSettings,
+        bridge: BridgeSettings,
+        builtin: frozenset[str],
+        model: LanguageModel | None = None,
+    ) -> None:
         self.bus = bus
         self.profile = profile
         name, instance, recall = profile.name, uuid7(), Recall(bus)
         self.members = Members(bus, name, instance, builtin)
         self.actor = Actor(bus, self.members.rank)
         until = self.actor.until
+        faculty = self._faculty(model) if model is not None else None
         self.learning = Learning(bus, name, self.members, until)
-        self.emotion = Emotion(bus, name, profile.temperament, self.members, until)
+        appraiser = ModelAppraiser(faculty) if faculty is not None and faculty.settings.appraisals else None
+        self.emotion = Emotion(bus, name, profile.temperament, self.members, until, appraiser)
         cases = CaseBuilder(recall, self.learning, self.emotion.alignment)
-        self.consensus = Consensus(bus, name, profile.mind, self.members, cases, settings, until)
+        mind: Mind = RuleMind(profile.mind)
+        if faculty is not None and faculty.settings.votes:
+            mind = ModelMind(profile.mind, faculty, recall)
+        self.consensus = Consensus(bus, name, mind, self.members, cases, settings, until)
         self.tasks = Tasks(bus, name, instance, profile, self.members, self.emotion, self.learning, recall, settings, until)
-        self.worker = Worker(self.tasks)
+        self.worker = Worker(self.tasks, faculty=faculty)
         self.door = Door(bus, profile, self.members, self.tasks, bridge, builtin) if bridge.prompts else None
         self.bridge = Bridge(bus, self.members, self.tasks, bridge) if bridge.members else None
         self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks)
+
+    def _faculty(self, model: LanguageModel) -> Faculty:
+        p = self.profile
+        return Faculty(
+            model=model,
+            persona=persona(p.name, p.role, p.confidence_domains, p.communication_patterns),
+            lookups=Lookups(self.bus, p.name, lambda: self.members.present("tasks")),
+        )
 
     async def run(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Join, work until `stop`, say goodbye. Raises what a part of it raised."""
@@ -86,15 +118,26 @@ class _StoppedError(Exception):
 
 
 async def run(
-    name: str, bus: BusSettings, settings: AgentSettings, bridge: BridgeSettings, ready: Callable[[], None], stop: asyncio.Event
+    name: str,
+    bus: BusSettings,
+    settings: AgentSettings,
+    bridge: BridgeSettings,
+    llm: LlmSettings,
+    llm_by_agent: Mapping[str, LlmSettings],
+    ready: Callable[[], None],
+    stop: asyncio.Event,
 ) -> None:
-    """Run the agent `name` until `stop`. Raises `ProfileError` where no profile has that name."""
+    """Run the agent `name` until `stop`. Raises `ProfileError` where no profile has that name, `Misconfigured` where its language model
+    cannot be used.
+    """
     profiles = load(settings.profiles_dir)
     if name not in profiles:
         raise ProfileError(f"no agent {name!r}; there are {', '.join(sorted(profiles))}")
+    own = settings_of(name, profiles, llm, llm_by_agent)
     connection = await Bus.connect(bus, name)
     try:
-        await Agent(connection, profiles[name], settings, bridge, frozenset(profiles)).run(ready, stop)
+        async with door.opened(connection, name, own) as model:
+            await Agent(connection, profiles[name], settings, bridge, frozenset(profiles), model).run(ready, stop)
     except* _StoppedError:
         log.info("%s has left", name)
     finally:

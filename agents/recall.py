@@ -1,7 +1,7 @@
 """Recall: what an agent asks the memory actor, over the bus. Where memory is away, the answer says so instead of failing."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +39,11 @@ class Noted:
     def take(self, ids: Iterable[str]) -> None:
         """Note these."""
         self._ids.update(dict.fromkeys(ids))
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """All that was noted, in order."""
+        return tuple(self._ids)
 
     def receipt(self) -> Receipt:
         """What was noted, as a vote or a result tells it; where nothing was, it says nothing."""

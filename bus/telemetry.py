@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _propagator = TraceContextTextMapPropagator()
@@ -31,3 +31,10 @@ def span(name: str, headers: Mapping[str, str] | None = None, kind: SpanKind = S
     parent = _propagator.extract(dict(headers or {}))
     with _tracer.start_as_current_span(name, context=parent, kind=kind):
         yield
+
+
+@contextmanager
+def within(name: str, attributes: Mapping[str, str]) -> Iterator[Span]:
+    """A span inside whatever is traced now; what else there is to say of it is said to the span."""
+    with _tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=dict(attributes)) as current:
+        yield current

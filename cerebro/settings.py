@@ -2,15 +2,18 @@
 
 Field `x_y` of part `memory` is CEREBRO_MEMORY_X_Y. Three names are shorter, because every deployment sets them:
 CEREBRO_NATS_URL, CEREBRO_POSTGRES_DSN and CEREBRO_REDIS_URL. Text stands for itself, numbers and true/false are
-converted, and a list or an object is written as JSON.
+converted, and a list or an object is written as JSON. A part that has a field `<part>_by_agent` beside it can be set for
+one agent too: CEREBRO_LLM_RICARDO_MODEL is field `model` of part `llm` for ricardo.
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from agents.llm.settings import LlmSettings
 from agents.settings import AgentSettings
 from agents.synadia.settings import BridgeSettings
 from bus.secret import Secret
@@ -28,6 +31,8 @@ SHORT: Final = {
 READY_FD: Final = "CEREBRO_READY_FD"  # a pipe's descriptor: the launcher tells its child where to say `ready`
 PULSE_FILE: Final = "CEREBRO_PULSE_FILE"  # a file whose age a container's health check looks at
 
+BY_AGENT: Final = "_by_agent"  # ends the name of the field that holds what is set for one agent alone
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -38,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemorySettings = MemorySettings()
     agents: AgentSettings = AgentSettings()
     bridge: BridgeSettings = BridgeSettings()
+    llm: LlmSettings = LlmSettings()
+    llm_by_agent: dict[str, LlmSettings] = {}
     gateway: GatewaySettings = GatewaySettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is written to stderr: this level and above."""
@@ -56,15 +63,25 @@ def read_as(shape: type[S], environ: Mapping[str, str]) -> S:
     """As `read`, for settings of any shape: fields that are Structs are its parts."""
     known = dict(variables(shape))
     values: dict[str, dict[str, Any]] = {}
+    special: dict[str, dict[str, dict[str, Any]]] = {}
     for name, text in environ.items():
         if name in known:
             part, field = known[name]
             values.setdefault(part, {})[field.name] = convert(name, text, field.type)
+        elif found := of_agent(shape, name):
+            part, agent, field = found
+            special.setdefault(part, {}).setdefault(agent, {})[field.name] = convert(name, text, field.type)
         elif name.startswith("CEREBRO_") and name not in (READY_FD, PULSE_FILE):
             raise SettingsError(unknown(name, list(known)))
     own = values.pop("", {})
     parts = {field.name: field.type for field in msgspec.structs.fields(shape)}
-    return shape(**own, **{part: parts[part](**given) for part, given in values.items()})
+    made = shape(**own, **{part: parts[part](**given) for part, given in values.items()})
+    return msgspec.structs.replace(made, **{f"{part}{BY_AGENT}": _each(getattr(made, part), given) for part, given in special.items()})
+
+
+def _each(for_all: msgspec.Struct, given: Mapping[str, Mapping[str, Any]]) -> dict[str, msgspec.Struct]:
+    """For each agent that has its own, the settings of all with those in their place."""
+    return {agent: msgspec.structs.replace(for_all, **own) for agent, own in given.items()}
 
 
 def variables(shape: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, msgspec.structs.FieldInfo]]]:
@@ -74,8 +91,21 @@ def variables(shape: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, msg
             for inner in msgspec.structs.fields(field.type):
                 name = SHORT.get((field.name, inner.name), f"CEREBRO_{field.name}_{inner.name}".upper())
                 yield name, (field.name, inner)
-        else:
+        elif not field.name.endswith(BY_AGENT):
             yield f"CEREBRO_{field.name}".upper(), ("", field)
+
+
+def of_agent(shape: type[msgspec.Struct], name: str) -> tuple[str, str, msgspec.structs.FieldInfo] | None:
+    """The part, the agent (in capitals, as a variable has it) and the field that a variable sets for one agent; None where it does not.
+
+    Where the ends of two fields' names fit, the longer one is meant.
+    """
+    types = {field.name: field.type for field in msgspec.structs.fields(shape)}
+    for part in (field.removesuffix(BY_AGENT) for field in types if field.endswith(BY_AGENT)):
+        for inner in sorted(msgspec.structs.fields(types[part]), key=lambda f: -len(f.name)):
+            if found := re.fullmatch(f"CEREBRO_{part.upper()}_([A-Z0-9_]+)_{inner.name.upper()}", name):
+                return part, found[1], inner
+    return None
 
 
 def convert(name: str, text: str, kind: Any) -> Any:

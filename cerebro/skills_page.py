@@ -29,23 +29,16 @@ def write() -> Path:
 
 
 def page() -> str:
-    """The whole page: a list of all skills, then a part for each that can be performed."""
-    present = [skill for skill in SKILLS.values() if is_present(skill)]
-    return "\n".join([HEAD, *_overview(), "", *(line for skill in present for line in _part(skill))])
-
-
-def is_present(skill: Skill) -> bool:
-    """Whether it can be performed, and does not only say why not."""
-    return inspect.isroutine(skill.run)
+    """The whole page: a list of all skills, then a part for each."""
+    return "\n".join([HEAD, *_overview(), "", *(line for skill in SKILLS.values() for line in _part(skill))])
 
 
 def _overview() -> Iterator[str]:
     yield "| skill | agent | what it does |"
     yield "| --- | --- | --- |"
-    for name, skill in sorted(SKILLS.items(), key=lambda item: (not is_present(item[1]), owners(item[0]), item[0])):
-        link = f"[`{name}`](#{name})" if is_present(skill) else f"`{name}`"
-        note = "" if is_present(skill) else " (needs a language model)"
-        yield f"| {link} | {owners(name)} | {skill.description}{note} |"
+    for name, skill in sorted(SKILLS.items(), key=lambda item: (owners(item[0]), item[0])):
+        note = " Needs a language model." if skill.needs_language_model else ""
+        yield f"| [`{name}`](#{name}) | {owners(name)} | {skill.description}{note} |"
 
 
 def owners(name: str) -> str:
@@ -55,7 +48,8 @@ def owners(name: str) -> str:
 
 def _part(skill: Skill) -> Iterator[str]:
     module = inspect.getmodule(skill.run)
-    yield from (f"## {skill.name}", "", f"{owners(skill.name)}. {skill.description}", "")
+    note = " Without a language model it fails as `needs_language_model`." if skill.needs_language_model else ""
+    yield from (f"## {skill.name}", "", f"{owners(skill.name)}. {skill.description}{note}", "")
     yield from (inspect.cleandoc(module.__doc__ or "") if module else "", "")
     told: set[type] = set()
     for title, kind in (("Input", skill.input), ("Output", skill.output)):

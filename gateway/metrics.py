@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from schemas.llm import CallContext, CallFigures
 from schemas.members import AgentsView
 from schemas.memory import MemoryStats
 
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
-AGENT_LABELS_MAX = 200
-"""Most agents told apart by name; the rest are `other`."""
+LABELS_MAX = 200
+"""Most agents, and most purposes, told apart by name; the rest are `other`."""
 EVERYONE = "all"
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -45,7 +46,20 @@ class Metrics:
             registry=self.registry,
         )
         self._connected = Gauge("aria_neural_mesh_agent_connected", "Agent connection status", ["agent_id"], registry=self.registry)
+        self._calls = Counter("aria_llm_calls", "Calls to a language model", ["agent_id", "purpose", "result"], registry=self.registry)
+        self._tokens = Counter("aria_llm_tokens", "Tokens of language models", ["agent_id", "direction"], registry=self.registry)
+        self._cost = Counter(
+            "aria_llm_cost", "Cost of language models, by the prices of the settings", ["agent_id"], registry=self.registry
+        )
+        self._durations_llm = Histogram(
+            "aria_llm_call_duration_seconds",
+            "Duration of calls to a language model",
+            ["purpose"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
         self._agents: set[str] = set()
+        self._purposes: set[str] = set()
         self._memory = _MemoryFigures()
         self.registry.register(self._memory)
 
@@ -61,6 +75,15 @@ class Metrics:
         source, target = ("mesh", agent) if name in TO_ITS_AGENT else (agent, EVERYONE)
         self._messages.labels(source, target, name).inc()
 
+    def model_call(self, agent: str, call: CallContext, figures: CallFigures) -> None:
+        """Count one call to a language model, as the agent remembers it."""
+        agent, purpose = self._label(agent), _bounded(call.purpose, self._purposes)
+        self._calls.labels(agent, purpose, call.result).inc()
+        self._durations_llm.labels(purpose).observe(figures.duration_s)
+        self._tokens.labels(agent, "input").inc(figures.input_tokens)
+        self._tokens.labels(agent, "output").inc(figures.output_tokens)
+        self._cost.labels(agent).inc(figures.cost or 0.0)
+
     def text(self, stats: MemoryStats | None, agents: AgentsView | None) -> bytes:
         """The exposition. Without `stats` or `agents` (their actor is away) their series are absent, not stale."""
         self._memory.stats = stats
@@ -70,10 +93,15 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _label(self, agent: str) -> str:
-        if agent in self._agents or len(self._agents) < AGENT_LABELS_MAX:
-            self._agents.add(agent)
-            return agent
-        return "other"
+        return _bounded(agent, self._agents)
+
+
+def _bounded(name: str, known: set[str]) -> str:
+    """The name as a label's value, as long as not too many are known."""
+    if name in known or len(known) < LABELS_MAX:
+        known.add(name)
+        return name
+    return "other"
 
 
 class _MemoryFigures(Collector):

@@ -12,7 +12,7 @@ from agents import paging
 from agents.consensus import rules
 from agents.consensus.case import CaseBuilder
 from agents.members.actor import Members
-from agents.minds import judge
+from agents.minds.mind import Mind
 from agents.protocol import Duty, Question
 from agents.recall import Noted
 from agents.settings import AgentSettings
@@ -43,7 +43,7 @@ class Consensus:
         self,
         bus: Bus,
         agent: str,
-        mind: str,
+        mind: Mind,
         members: Members,
         cases: CaseBuilder,
         settings: AgentSettings,
@@ -161,7 +161,11 @@ class Consensus:
             return
         noted = Noted()
         noted.take(case.memories)
-        vote = msgspec.structs.replace(judge(self._mind, case), recalled=noted.receipt())
+        left_s = (datetime.fromisoformat(state.opened.deadline) - self._bus.now()).total_seconds()
+        vote = await self._mind.judge(case, left_s, noted)
+        if not rules.may_vote(self._proposals.get(ident, state), self._agent):
+            return
+        vote = msgspec.structs.replace(vote, recalled=noted.receipt())
         msg_id = derived(ident, self._agent, "vote")
         await self._bus.publish(subjects.VOTE, vote, msg_id=msg_id, proposal=ident, agent=self._agent)
 

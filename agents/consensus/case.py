@@ -11,6 +11,7 @@ from agents.recall import Recall, Recalled
 from agents.relevance import similarity
 from schemas.consensus import Opened
 from schemas.emotion import Alignment
+from schemas.llm import LLM_CALL
 from schemas.memory import SearchHit
 
 PRECEDENTS_MAX = 5
@@ -43,7 +44,7 @@ class CaseBuilder:
             proposal=opened,
             evidence=evidence.episodes,
             missing_evidence=evidence.missing,
-            similar=[h for h in similar.hits if not _about(h, ident)],
+            similar=[h for h in similar.hits if h.action_type != LLM_CALL and not _about(h, ident)],
             lessons=list(self._learning.relevant(text, opened.domain)),
             precedents=precedents(ident, text, proposals, similar),
             memory_complete=evidence.complete and similar.complete,

@@ -31,6 +31,8 @@ AGENTS_MAX = 1_000
 """Most agents whose state is kept; the one silent for longest is forgotten."""
 RECENT_MAX = 32
 """Most earlier states of each agent that are kept, to find the answer to a stimulus among them."""
+APPRAISED_ALONE_MIN = 4
+"""From so many waiting appraisals on, the table alone appraises: who asks for one waits seconds, no more."""
 FEEL_PAUSE_S = 10.0
 """Least seconds between two feelings of the same event that only this agent knows of: a flood of errors is one distress."""
 KINDS = ("lessons", "votes", "tasks")
@@ -42,6 +44,12 @@ class Present(Protocol):
 
     def present(self, takes: str) -> dict[str, Profile]: ...
     def listed(self, takes: str) -> dict[str, Profile]: ...
+
+
+class Appraiser(Protocol):
+    """What may say how much an event matters to this agent."""
+
+    async def weights(self, felt: Affect, stimulus: Stimulus) -> rules.Point: ...
 
 
 class Appraisal(msgspec.Struct, frozen=True):
@@ -62,12 +70,14 @@ class Emotion:
         temperament: rules.Point,
         members: Present,
         until: Callable[[Callable[[], bool], float], Awaitable[bool]],
+        appraiser: Appraiser | None = None,
     ) -> None:
         self._bus = bus
         self._agent = agent
         self._temperament = temperament
         self._members = members
         self._until = until
+        self._appraiser = appraiser
         self._heard: dict[str, deque[rules.Felt]] = {}
         self._derives: set[str] = set()
         self._pending: dict[str, Appraisal] = {}
@@ -164,8 +174,11 @@ class Emotion:
     async def _appraise(self, due: Appraisal) -> None:
         felt = self._last(self._agent)
         assert felt is not None, "nothing is appraised before the initial state"
+        weights = rules.EVEN
+        if self._appraiser is not None and due.stimulus.event and len(self._pending) < APPRAISED_ALONE_MIN:
+            weights = await self._appraiser.weights(felt.affect, due.stimulus)
         state = rules.now_felt(felt, self._temperament, self._bus.now())
-        await self._say(rules.appraise(state, due.stimulus), due.msg_id)
+        await self._say(rules.appraise(state, due.stimulus, weights), due.msg_id)
 
     async def _drift(self, felt: rules.Felt) -> None:
         state = rules.now_felt(felt, self._temperament, self._bus.now())

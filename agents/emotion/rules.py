@@ -32,12 +32,16 @@ OUTCOME_INTENSITY = 0.5
 """How strongly an agent takes the end of its own task or proposal."""
 VOTE_LOST_INTENSITY = 0.2
 """How strongly it takes a decision against its vote: it had its say."""
+WEIGHT_MIN, WEIGHT_MAX = 0.5, 1.5
+"""How much less and how much more than the table says an event may move a coordinate."""
 CAUSE_TITLE_LEN_MAX = 80
 """Characters of a title that a cause quotes."""
 
 Point = tuple[float, float, float]
 """Valence, arousal, dominance."""
 
+EVEN: Point = (1.0, 1.0, 1.0)
+"""The weights of an ordinary event: what the table says."""
 DELTAS: Mapping[StimulusEvent, Point] = {
     # desirability of consequences for oneself, confirmed: satisfaction, with some pride in one's own doing
     "task_succeeded": (0.40, 0.10, 0.35),
@@ -115,13 +119,14 @@ def labelled(affect: Affect) -> Affect:
     return affect if affect.label else msgspec.structs.replace(affect, label=label(*point(affect)))
 
 
-def appraise(state: Affect, stimulus: Stimulus) -> Affect:
+def appraise(state: Affect, stimulus: Stimulus, weights: Point = EVEN) -> Affect:
     """What a stimulus makes of a state (OCC).
 
-    The event moves it by its delta times the intensity; then each coordinate given is pulled towards its value, by
-    `intensity` of the way: 1 goes there, 0 stays.
+    The event moves it by its delta times the intensity, each coordinate by its weight more or less, within bounds; then each
+    coordinate given is pulled towards its value, by `intensity` of the way: 1 goes there, 0 stays.
     """
-    moved = DELTAS[stimulus.event] if stimulus.event else (0.0, 0.0, 0.0)
+    deltas = DELTAS[stimulus.event] if stimulus.event else (0.0, 0.0, 0.0)
+    moved = [delta * max(WEIGHT_MIN, min(WEIGHT_MAX, weight)) for delta, weight in zip(deltas, weights, strict=True)]
     pulls = (stimulus.valence, stimulus.arousal, stimulus.dominance)
     strength = stimulus.intensity
     at = [max(-1.0, min(1.0, x + strength * delta)) for x, delta in zip(point(state), moved, strict=True)]

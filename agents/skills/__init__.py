@@ -1,10 +1,11 @@
 """What agents can do. A profile lists skills by name; each stands here once, with its input, its output and what performs it.
 
-Most work without a language model, each in a file of its own with a pure core; `absent` holds those that say why they cannot.
+Most work without a language model, each in a file of its own with a pure core; the others (`model_work`) say so when there is none.
 """
 
-from agents.skills.absent import ABSENT
+from agents.skills.architecture_design import ARCHITECTURE_DESIGN
 from agents.skills.business_alignment import BUSINESS_ALIGNMENT
+from agents.skills.code_generation import CODE_GENERATION
 from agents.skills.cross_reference_analysis import CROSS_REFERENCE_ANALYSIS
 from agents.skills.data_consolidation import DATA_CONSOLIDATION
 from agents.skills.debugging import DEBUGGING
@@ -35,7 +36,8 @@ SKILLS: dict[str, Skill] = {
         PERFORMANCE_OPTIMIZATION,
         QUALITY_ASSURANCE,
         FINAL_APPROVAL,
-        *ABSENT,
+        CODE_GENERATION,
+        ARCHITECTURE_DESIGN,
     )
 }
 

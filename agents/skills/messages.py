@@ -15,7 +15,7 @@ from schemas.messages import data_of, text_of
 NOT_UNDERSTOOD = "not_understood"
 """The code of a failure where nothing can be made of a message."""
 SKILL_FIT_MIN = 0.05
-"""Least similarity at which words are taken to ask for a skill that cannot hear them."""
+"""Least similarity at which words are taken to ask for a skill that writes with a language model."""
 
 
 def understand(skills: Sequence[Skill], default: str | None, parts: list[dict[str, Any]]) -> tuple[Skill, Any]:
@@ -27,17 +27,17 @@ def understand(skills: Sequence[Skill], default: str | None, parts: list[dict[st
     data, text = data_of(parts), text_of(parts)
     if data is not None and (fitting := _fitting(ordered, data)):
         return fitting, data
-    for skill in ordered:
+    near = sorted(ordered, key=lambda s: -_similarity(text, s))  # one that writes would hear anything: it is asked if nothing is nearer
+    for skill in [s for s in ordered if not s.needs_language_model] + [s for s in near[:1] if s.needs_language_model]:
+        if skill.needs_language_model and _similarity(text, skill) < SKILL_FIT_MIN:
+            continue
         if skill.speech is not None and (given := skill.speech.hear(text)) is not None:
             return skill, given
-    nearest = max(skills, key=lambda s: similarity(text, f"{s.name.replace('_', ' ')} {s.description}"), default=None)
-    if (
-        nearest
-        and nearest.needs_language_model
-        and similarity(text, f"{nearest.name.replace('_', ' ')} {nearest.description}") >= SKILL_FIT_MIN
-    ):
-        return nearest, {}
     raise SkillError(NOT_UNDERSTOOD, f"this can be understood: {_offers(ordered)}")
+
+
+def _similarity(text: str, skill: Skill) -> float:
+    return similarity(text, f"{skill.name.replace('_', ' ')} {skill.description}")
 
 
 def _fitting(skills: Sequence[Skill], data: dict[str, Any]) -> Skill | None:
@@ -53,7 +53,7 @@ def _fitting(skills: Sequence[Skill], data: dict[str, Any]) -> Skill | None:
 
 
 def _offers(skills: Sequence[Skill]) -> str:
-    spoken = [f"{s.speech.wants} ({s.name})" for s in skills if s.speech is not None]
+    spoken = [f"{s.speech.wants} ({s.name})" for s in skills if s.speech is not None and not s.needs_language_model]
     written = [s.name for s in skills if s.speech is None and not s.needs_language_model]
     return "; ".join([*spoken, f"the input of {', '.join(written)} as a JSON object"] if written else spoken)
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from agents.learning.actor import RelevantLesson
+from agents.llm.faculty import Faculty
 from agents.recall import Recall
 from bus import subjects
 from bus.connection import Bus
@@ -22,7 +23,8 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a skill may use: the agent's name, the bus, memory, its lessons, the names of the agents that come with the
     project, and the time its work began. `task_id` is the task that it works on, `left_s` says how many seconds of it are left,
     and `tell` lets those who watch it know how far the work is. `checkpoint` leaves a packet for whoever goes on with the task
-    should this agent die; `handoff` is the last one that was left, None where the work begins from the start.
+    should this agent die; `handoff` is the last one that was left, None where the work begins from the start. `faculty` is the
+    agent's language model, None where it has none.
     """
 
     agent: str
@@ -36,6 +38,7 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     tell: Callable[[str], Awaitable[None]]
     checkpoint: Checkpoint
     handoff: dict[str, Any] | None = None
+    faculty: Faculty | None = None
 
 
 REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))

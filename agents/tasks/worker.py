@@ -10,8 +10,10 @@ import msgspec
 
 from agents import profiles
 from agents.learning.actor import RelevantLesson
+from agents.llm.faculty import Faculty
 from agents.recall import Noted, NotingRecall
 from agents.skills import SKILLS, messages
+from agents.skills.general_work import GENERAL_WORK, AnyTask
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
 from agents.tasks.handoff import Handoffs
@@ -23,7 +25,7 @@ from bus.ids import derived
 from bus.log import Delivery
 from bus.work import Work
 from schemas.entry import Entry
-from schemas.messages import message, parts_of
+from schemas.messages import message, parts_of, text_of
 from schemas.tasks import Assignment, Failure, Progress, Result, TaskError
 
 log = logging.getLogger("cerebro.agents")
@@ -41,9 +43,10 @@ ACK_WAIT_LEASES = 0.5
 class Worker:
     """`start` it once the log has been read; `stop` gives back what is under way."""
 
-    def __init__(self, tasks: Tasks, skills: Mapping[str, Skill] = SKILLS) -> None:
+    def __init__(self, tasks: Tasks, skills: Mapping[str, Skill] = SKILLS, faculty: Faculty | None = None) -> None:
         self._tasks = tasks
         self._skills = skills
+        self._faculty = faculty
         self._bus = tasks.bus
         self._agent = tasks.agent
         self._builtin = frozenset(profiles.load(tasks.settings.profiles_dir))
@@ -137,24 +140,52 @@ class Worker:
 
     async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> tuple[object, dict[str, Any] | None]:
         """The skill's output, and what it says in words to a message in words."""
-        skill, given = self._understood(assignment)
+        parts = parts_of(assignment.task.input.get("message"))
+        skill, given = self._skill(assignment) if parts is None else self._understood(assignment, parts)
         handoff = await self._handoffs.last(assignment) if begun else None
-        output = await skill.run(self._context(assignment, noted, handoff), read_input(skill, given))
-        answers = skill.speech is not None and parts_of(assignment.task.input.get("message")) is not None
-        return msgspec.to_builtins(output), message(skill.speech.say(output)) if skill.speech and answers else None
+        output = await skill.run(self._context(assignment, noted, handoff), given)
+        told = message(skill.speech.say(output)) if skill.speech is not None and parts is not None else None
+        return msgspec.to_builtins(output), told
 
-    def _understood(self, assignment: Assignment) -> tuple[Skill, object]:
-        """The skill to use and its input, from the task's fields or from its `input.message`. Raises `SkillError`."""
-        own = [s for name in self._tasks.profile.primary_functions if (s := self._skills.get(name)) is not None]
-        skill = next((s for s in own if s.name == assignment.skill), None)
+    def _understood(self, assignment: Assignment, parts: list[dict[str, Any]]) -> tuple[Skill, object]:
+        """What performs a task that is a message in words, and its input. With a language model nothing is not understood."""
         task = assignment.task
-        parts = parts_of(task.input.get("message"))
-        if parts is not None and not task.required_skills:
-            return messages.understand(own, self._tasks.profile.default_skill, parts)
+        if task.required_skills:
+            skill = self._own(assignment.skill)
+            if skill is None:
+                raise self._unfit()
+            return self._able(skill), read_input(skill, messages.heard_by(skill, parts))
+        own = [self._skills[name] for name in self._tasks.profile.primary_functions if name in self._skills]
+        try:
+            skill, given = messages.understand(own, self._tasks.profile.default_skill, parts)
+        except SkillError:
+            if self._faculty is None:
+                raise
+            return GENERAL_WORK, AnyTask(title=task.title, description=text_of(parts))
+        return self._able(skill), read_input(skill, given)
+
+    def _skill(self, assignment: Assignment) -> tuple[Skill, object]:
+        """What performs the task, and its input. A task that asks for no skill, and is like none, is work for a language model."""
+        task = assignment.task
+        skill = self._own(assignment.skill)
         if skill is None:
-            text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
-            raise SkillError("needs_language_model", text)
-        return skill, task.input if parts is None else messages.heard_by(skill, parts)
+            if self._faculty is None or task.required_skills:
+                raise self._unfit()
+            return GENERAL_WORK, AnyTask(title=task.title, description=task.description, input=task.input)
+        return self._able(skill), read_input(skill, task.input)
+
+    def _own(self, name: str | None) -> Skill | None:
+        return self._skills.get(name or "") if name in self._tasks.profile.primary_functions else None
+
+    def _unfit(self) -> SkillError:
+        text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
+        return SkillError("needs_language_model", text)
+
+    def _able(self, skill: Skill) -> Skill:
+        """The skill, if what it needs is here. Raises `SkillError`."""
+        if skill.needs_language_model and self._faculty is None:
+            raise SkillError("needs_language_model", f"{skill.name} needs a language model, and there is none here")
+        return skill
 
     def _context(self, assignment: Assignment, noted: Noted, handoff: dict[str, Any] | None) -> SkillContext:
         t, task_id = self._tasks, assignment.task.task_id
@@ -170,6 +201,7 @@ class Worker:
             tell=partial(self._say, assignment),
             checkpoint=partial(self._handoffs.leave, assignment),
             handoff=handoff,
+            faculty=self._faculty,
         )
 
     def _lessons(self, noted: Noted, text: str, domain: str | None, limit: int) -> list[RelevantLesson]:

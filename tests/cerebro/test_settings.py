@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+from agents.llm.settings import LlmSettings
 from bus.secret import Secret
 from cerebro.settings import SettingsError, read, read_as
 
@@ -82,6 +83,42 @@ class TestSecrets:
         with pytest.raises(SettingsError, match="CEREBRO_MEMORY_EMBEDDING_URL") as refused:
             read({"CEREBRO_MEMORY_EMBEDDING_URL": "user:hunter2@host"})
         assert "hunter2" not in str(refused.value)
+
+
+class TestForOneAgent:
+    def test_what_is_set_for_one_stands_beside_what_is_set_for_all(self) -> None:
+        settings = read(
+            {
+                "CEREBRO_LLM_MODEL": "openai-chat:small",
+                "CEREBRO_LLM_VOTE_TIMEOUT_S": "3",
+                "CEREBRO_LLM_RICARDO_MODEL": "openai-chat:large",
+                "CEREBRO_LLM_SITE_OPS_API_KEY": "sk-hidden",
+            }
+        )
+        own = settings.llm_by_agent
+        assert (settings.llm.model, own["RICARDO"].model, own["SITE_OPS"].model) == (
+            "openai-chat:small",
+            "openai-chat:large",
+            "openai-chat:small",
+        )
+        assert own["RICARDO"].vote_timeout_s == 3.0
+        assert (own["SITE_OPS"].api_key, own["RICARDO"].api_key) == (Secret("sk-hidden"), Secret())
+        assert "sk-hidden" not in repr(settings)
+
+    def test_of_two_fields_whose_names_end_alike_the_longer_one_is_meant(self) -> None:
+        own = read({"CEREBRO_LLM_ARIA_TOOL_CALLS_MAX": "2"}).llm_by_agent
+        assert own == {"ARIA": LlmSettings(tool_calls_max=2)}
+
+    @pytest.mark.parametrize(
+        "name", ["CEREBRO_LLM_MODELS", "CEREBRO_LLM_RICARDO_MODELS", "CEREBRO_LLM_BY_AGENT", "CEREBRO_LLM_ricardo_MODEL"]
+    )
+    def test_what_is_no_field_is_no_setting(self, name: str) -> None:
+        with pytest.raises(SettingsError, match=f"{name} is not a setting"):
+            read({name: "x"})
+
+    def test_a_value_that_does_not_fit_names_the_variable(self) -> None:
+        with pytest.raises(SettingsError, match="CEREBRO_LLM_RICARDO_PAUSE_S"):
+            read({"CEREBRO_LLM_RICARDO_PAUSE_S": "-1"})
 
 
 class TestTheRealOnes:

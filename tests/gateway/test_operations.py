@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from bus.subjects import ASK_AGENTS, ASK_TASKS, LESSON, MEMORY_STATS, TASK_ASSIGNED
+from bus.subjects import ASK_AGENTS, ASK_TASKS, EPISODE, LESSON, MEMORY_STATS, TASK_ASSIGNED
 from schemas.learning import Lesson
 from schemas.members import AgentsView, AgentView
-from schemas.memory import MemoryStats, PartHealth, QueryTimes
+from schemas.memory import Action, MemoryStats, PartHealth, QueryTimes
 from schemas.tasks import AssignedTask, Assignment, TaskPage
 from tests.gateway.conftest import Door
 
@@ -126,6 +126,27 @@ class TestMetrics:
         assigned = 'aria_neural_mesh_messages_total{from_agent="mesh",message_type="task.assigned",to_agent="aria"} 1.0'
         async with asyncio.timeout(5):
             while not {lesson, assigned} <= set((await door.http.get("/metrics")).text.splitlines()):
+                pass
+
+    async def test_count_calls_to_a_language_model_as_agents_remember_them(self, door: Door):
+        figures = {"requests": 1, "input_tokens": 100, "output_tokens": 20, "duration_s": 0.5, "cost": 0.25}
+        context = {"model": "m", "purpose": "vote.weigh", "result": "answered"}
+        for told in (figures, {"input_tokens": "many"}, {"input_tokens": 10**400}):  # the others are no figures, and count for nothing
+            action = Action(action_type="llm_call", action_details=told, context_state=context)
+            await door.bus.publish(EPISODE, action, agent="ricardo")
+        await door.bus.publish(EPISODE, Action(action_type="note", action_details={"text": "llm_call"}), agent="ricardo")
+        late = Action(action_type="llm_call", action_details={"requests": 1}, context_state={**context, "result": "time"})
+        await door.bus.publish(EPISODE, late, agent="ricardo")
+        wanted = {
+            'aria_llm_calls_total{agent_id="ricardo",purpose="vote.weigh",result="answered"} 1.0',
+            'aria_llm_calls_total{agent_id="ricardo",purpose="vote.weigh",result="time"} 1.0',
+            'aria_llm_tokens_total{agent_id="ricardo",direction="input"} 100.0',
+            'aria_llm_tokens_total{agent_id="ricardo",direction="output"} 20.0',
+            'aria_llm_cost_total{agent_id="ricardo"} 0.25',
+            'aria_llm_call_duration_seconds_count{purpose="vote.weigh"} 2.0',
+        }
+        async with asyncio.timeout(5):
+            while not wanted <= set((await door.http.get("/metrics")).text.splitlines()):
                 pass
 
     async def test_of_parts_that_are_away_are_absent(self, door: Door):

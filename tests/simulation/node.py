@@ -18,6 +18,7 @@ from agents.emotion.actor import Emotion
 from agents.learning.actor import Learning
 from agents.members.actor import Members
 from agents.minds.case import Case
+from agents.minds.mind import RuleMind
 from agents.profiles import AgentProfile
 from agents.recall import Recall
 from agents.settings import AgentSettings
@@ -97,7 +98,7 @@ class Node:
         self.learning = Learning(bus, name, self.members, until)
         self.emotion = Emotion(bus, name, profile.temperament, self.members, until)
         cases: Any = Cases(lambda: world.rng.uniform(0, THINKS_S_MAX))
-        self.consensus = Consensus(bus, name, profile.mind, self.members, cases, SETTINGS, until)
+        self.consensus = Consensus(bus, name, RuleMind(profile.mind), self.members, cases, SETTINGS, until)
         self.tasks = Tasks(bus, name, self.instance, profile, self.members, self.emotion, self.learning, Recall(bus), SETTINGS, until)
         self._works = world.kind in {"tasks", "all"}
         if self._works:

@@ -262,3 +262,22 @@ class TestFold:
     def test_an_entry_read_again_changes_nothing(self) -> None:
         then = rules.apply(None, entry(replace(CALM, valence=0.1), seq=2))
         assert rules.apply(then, entry(replace(CALM, valence=0.9), seq=1)) == then
+
+
+class TestWeights:
+    """How much an event matters may be judged elsewhere; the table and the bounds stay here."""
+
+    def test_a_coordinate_moves_more_or_less_but_never_the_other_way(self) -> None:
+        stimulus = Stimulus(event="threat", cause="x", intensity=0.4)
+        plain = rules.point(rules.appraise(CALM, stimulus))
+        weighed = rules.point(rules.appraise(CALM, stimulus, (1.5, 0.5, 1.0)))
+        assert weighed == pytest.approx((plain[0] * 1.5, plain[1] * 0.5, plain[2]), abs=1e-4)
+
+    @pytest.mark.parametrize(("asked", "counts"), [(-7.0, rules.WEIGHT_MIN), (99.0, rules.WEIGHT_MAX)])
+    def test_a_weight_beyond_its_bounds_counts_as_the_bound(self, asked: float, counts: float) -> None:
+        stimulus = Stimulus(event="blame", cause="x", intensity=0.4)
+        assert rules.appraise(CALM, stimulus, (asked,) * 3) == rules.appraise(CALM, stimulus, (counts,) * 3)
+
+    def test_a_pull_is_no_event_and_is_not_weighed(self) -> None:
+        stimulus = Stimulus(valence=-0.5, cause="x")
+        assert rules.appraise(CALM, stimulus, (1.5, 1.5, 1.5)) == rules.appraise(CALM, stimulus)

@@ -8,15 +8,6 @@ from agents.skills import SKILLS
 from agents.skills.skill import SkillError
 from agents.tasks.worker import read_input
 
-REAL = {
-    "debugging", "infrastructure_management", "knowledge_synthesis", "cross_reference_analysis", "priority_setting", "strategic_planning",
-    "memory_management", "pattern_recognition", "data_consolidation",
-    "quality_assurance",
-    "performance_optimization",
-    "business_alignment",
-    "final_approval",
-}  # fmt: skip
-
 
 class TestRegistry:
     def test_all_fifteen_are_there(self) -> None:
@@ -29,12 +20,8 @@ class TestRegistry:
             assert msgspec.json.schema(skill.input)
             assert msgspec.json.schema(skill.output)
 
-    @pytest.mark.parametrize("name", sorted(set(SKILLS) - REAL))
-    async def test_those_that_cannot_be_performed_say_why(self, name: str) -> None:
-        skill = SKILLS[name]
-        with pytest.raises(SkillError) as e:
-            await skill.run(None, skill.input())  # type: ignore[arg-type]
-        assert (e.value.code, e.value.retryable, skill.needs_language_model) == ("needs_language_model", False, True)
+    def test_two_of_them_need_a_language_model(self) -> None:
+        assert {name for name, skill in SKILLS.items() if skill.needs_language_model} == {"code_generation", "architecture_design"}
 
     def test_bad_input_names_its_path(self) -> None:
         with pytest.raises(SkillError, match=r"\$\.tasks\[1\]\.estimate") as e:
