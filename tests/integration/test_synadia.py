@@ -82,12 +82,21 @@ class Mesh:
         found: Agent = await until(look)
         return found
 
-    async def member(self, name: str, status: str = "active") -> Any:
+    async def member(self, name: str) -> Any:
         async def look() -> Any:
             seen = (await self.bus.ask(subjects.ASK_AGENTS, AskAll())).agents.get(name)
-            return seen if seen is not None and seen.status == status else None
+            return seen if seen is not None and seen.status == "active" else None
 
         return await until(look)
+
+    async def gone(self, name: str) -> None:
+        """Return when it is no member; it is listed for a while where its coming was logged before it went."""
+
+        async def look() -> bool:
+            seen = (await self.bus.ask(subjects.ASK_AGENTS, AskAll())).agents.get(name)
+            return seen is None or (seen.status, seen.instances) == ("gone", 0)
+
+        await until(look)
 
     async def submit(self, **fields: Any) -> str:
         ident = uuid7()
@@ -436,7 +445,7 @@ class TestHosted:
             member = await mesh.member(name)
             assert (member.role, member.takes) == (rules.ROLE, ["tasks"])
             assert member.skills == ["prompt", "echo", "parrot", "talk"]
-        assert (await mesh.member(name, "gone")).instances == 0
+        await mesh.gone(name)
 
     async def test_it_gets_a_task_by_its_skill_and_its_answer_is_the_result(self, mesh: Mesh) -> None:
         heard: list[Envelope] = []
@@ -519,7 +528,7 @@ class TestHosted:
             async with self.hosted(mesh, answer, "w2") as (other, _):
                 await mesh.member(other)
                 await nc.close()  # as if its process had died
-                await mesh.member(name, "gone")
+                await mesh.gone(name)
                 task = await mesh.task(ident)
         assert (task.status, task.assigned_to, task.result) == ("succeeded", other, {"text": "here"})
 
