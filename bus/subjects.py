@@ -104,6 +104,7 @@ ASK_STIMULUS = _ask("ask.stimulus", emotion.StimulusRequest, emotion.AffectView)
 # Tasks
 TASK_SUBMITTED = _log("task.submitted", "mesh.task.{task}.submitted", tasks.Submission, By.ANY, gateway=True)
 TASK_ASSIGNED = _log("task.assigned", "mesh.task.{task}.assigned.{agent}", tasks.Assignment, By.MESH)
+TASK_SPLIT = _log("task.split", "mesh.task.{task}.split", tasks.Split, By.MESH)
 TASK_PROGRESS = _log("task.progress", "mesh.task.{task}.progress.{agent}", tasks.Progress, By.SELF, guest=True)
 TASK_INPUT = _log("task.input", "mesh.task.{task}.input.{agent}", tasks.InputAnswer, By.ANY, gateway=True)
 TASK_RESULT = _log("task.result", "mesh.task.{task}.result.{agent}", tasks.Result, By.SELF, guest=True)

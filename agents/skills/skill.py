@@ -41,7 +41,7 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     faculty: Faculty | None = None
 
 
-REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
+REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_SPLIT, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
 """What is remembered of a task that only repeats its submission or its result."""
 
 
@@ -78,6 +78,8 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 class Skill(msgspec.Struct, frozen=True, kw_only=True):
     """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`. Without `speech` it
     is used by its input alone.
+
+    `patient`: it waits for others, so that only the time of its task bounds it, and not `skill_timeout_s`.
     """
 
     name: str
@@ -87,3 +89,4 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     run: Callable[[SkillContext, Any], Awaitable[Any]]
     needs_language_model: bool = False
     speech: Speech | None = None
+    patient: bool = False

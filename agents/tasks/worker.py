@@ -17,6 +17,7 @@ from agents.skills.general_work import GENERAL_WORK, AnyTask
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
 from agents.tasks.handoff import Handoffs
+from agents.tasks.split import input_of
 from bus import subjects
 from bus.cancelling import end
 from bus.delivery import Ack, Outcome, Retry
@@ -26,7 +27,7 @@ from bus.log import Delivery
 from bus.work import Work
 from schemas.entry import Entry
 from schemas.messages import message, parts_of, text_of
-from schemas.tasks import Assignment, Failure, Progress, Result, TaskError
+from schemas.tasks import AssignedTask, Assignment, Failure, Progress, Result, TaskError
 
 log = logging.getLogger("cerebro.agents")
 
@@ -112,7 +113,7 @@ class Worker:
             await asyncio.sleep(self._tasks.settings.progress_s)
 
     async def _progress(self, assignment: Assignment, message: str | None) -> None:
-        progress = Progress(fence=assignment.fence, message=message)
+        progress = Progress(fence=assignment.fence, message=message, instance=self._tasks.instance)
         await self._bus.publish(subjects.TASK_PROGRESS, progress, task=assignment.task.task_id, agent=self._agent)
 
     async def _say(self, assignment: Assignment, message: str) -> None:
@@ -126,7 +127,7 @@ class Worker:
         """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
         fence, noted = assignment.fence, Noted()
         try:
-            output, told = await self._run_skill(assignment, noted, begun=begun)
+            output, told = await self._work_off(assignment, noted, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
@@ -138,20 +139,43 @@ class Worker:
             return Failure(fence=fence, error=error, recalled=noted.receipt())
         return Result(fence=fence, output=output, message=told, recalled=noted.receipt())
 
-    async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> tuple[object, dict[str, Any] | None]:
-        """The skill's output, and what it says in words to a message in words."""
-        parts = parts_of(assignment.task.input.get("message"))
-        skill, given = self._skill(assignment) if parts is None else self._understood(assignment, parts)
+    async def _work_off(self, assignment: Assignment, noted: Noted, *, begun: bool) -> tuple[object, dict[str, Any] | None]:
+        """The output of the skill, and what it says in words to a message in words; where several are required, the output of each in
+        turn, by skill. Only a single one goes on from a packet.
+        """
+        task = assignment.task
+        required = list(dict.fromkeys(task.required_skills))
+        if len(required) > 1:
+            done = {name: await self._run_skill(assignment, name, input_of(task, name), noted, begun=False) for name in required}
+            return {name: output for name, (output, _) in done.items()}, None
+        return await self._run_skill(assignment, assignment.skill, task.input, noted, begun=begun)
+
+    async def _run_skill(
+        self, assignment: Assignment, name: str | None, given: dict[str, Any], noted: Noted, *, begun: bool
+    ) -> tuple[object, dict[str, Any] | None]:
+        task, parts = assignment.task, parts_of(given.get("message"))
+        skill, found = self._skill(task, name, given) if parts is None else self._understood(task, name, parts)
         handoff = await self._handoffs.last(assignment) if begun else None
-        output = await skill.run(self._context(assignment, noted, handoff), given)
+        output = await self._in_time(skill, self._context(assignment, noted, handoff), found)
         told = message(skill.speech.say(output)) if skill.speech is not None and parts is not None else None
         return msgspec.to_builtins(output), told
 
-    def _understood(self, assignment: Assignment, parts: list[dict[str, Any]]) -> tuple[Skill, object]:
+    async def _in_time(self, skill: Skill, context: SkillContext, given: object) -> object:
+        """What the skill makes of it, ended where it hangs: signs of life come from the worker, so the lease alone would never end."""
+        limit_s = None if skill.patient else self._tasks.settings.skill_timeout_s
+        bound = asyncio.timeout(limit_s)
+        try:
+            async with bound:
+                return await skill.run(context, given)
+        except TimeoutError as e:
+            if not bound.expired():
+                raise
+            raise SkillError("timed_out", f"{skill.name} was not done within {limit_s:g} s", retryable=True) from e
+
+    def _understood(self, task: AssignedTask, name: str | None, parts: list[dict[str, Any]]) -> tuple[Skill, object]:
         """What performs a task that is a message in words, and its input. With a language model nothing is not understood."""
-        task = assignment.task
         if task.required_skills:
-            skill = self._own(assignment.skill)
+            skill = self._own(name)
             if skill is None:
                 raise self._unfit()
             return self._able(skill), read_input(skill, messages.heard_by(skill, parts))
@@ -164,15 +188,14 @@ class Worker:
             return GENERAL_WORK, AnyTask(title=task.title, description=text_of(parts))
         return self._able(skill), read_input(skill, given)
 
-    def _skill(self, assignment: Assignment) -> tuple[Skill, object]:
+    def _skill(self, task: AssignedTask, name: str | None, given: dict[str, Any]) -> tuple[Skill, object]:
         """What performs the task, and its input. A task that asks for no skill, and is like none, is work for a language model."""
-        task = assignment.task
-        skill = self._own(assignment.skill)
+        skill = self._own(name)
         if skill is None:
             if self._faculty is None or task.required_skills:
                 raise self._unfit()
             return GENERAL_WORK, AnyTask(title=task.title, description=task.description, input=task.input)
-        return self._able(skill), read_input(skill, task.input)
+        return self._able(skill), read_input(skill, given)
 
     def _own(self, name: str | None) -> Skill | None:
         return self._skills.get(name or "") if name in self._tasks.profile.primary_functions else None
