@@ -6,6 +6,7 @@ DEAD      dead letters.
 presence  bucket, 3 s to live, written lazily: who is a member now. In memory it would be gone after the server's restart.
 affect    bucket: the last state of each agent; the server itself keeps it from MESH.
 idempotency  bucket: the gateway's replies by `Idempotency-Key`.
+a2a_push  bucket: where clients of A2A want to be told of their tasks; kept as long as the log.
 keys      bucket: the API keys of the gateway, by name; hashes, no secrets.
 """
 
@@ -22,6 +23,8 @@ PRESENCE_TTL_S = 3.0
 """A member that has not spoken for this long is gone."""
 DEAD_MSGS_MAX = 100_000
 """Most dead letters kept; the oldest go first."""
+WEBHOOKS_MAX = 10_000
+"""Most webhooks kept, those of ended tasks included; then no more are taken until the oldest are over age."""
 MSG_BYTES_MAX = 1_048_576
 """Largest message of the log, headers included: 1 MiB."""
 NS = 1_000_000_000
@@ -32,7 +35,7 @@ CONNECT_PAUSE_S = 0.25
 
 def declared(bus: Bus) -> list[dict[str, Any]]:
     """The configuration of every stream, buckets included."""
-    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _keys(bus)]
+    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _a2a_push(bus), _keys(bus)]
 
 
 def _mesh(bus: Bus) -> dict[str, Any]:
@@ -99,6 +102,11 @@ def _affect(bus: Bus) -> dict[str, Any]:
 def _idempotency(bus: Bus) -> dict[str, Any]:
     age = int(bus.settings.idempotency_s * NS)
     return _bucket(bus, "idempotency", storage="file", max_age=age, duplicate_window=min(age, 120 * NS), deny_delete=False)
+
+
+def _a2a_push(bus: Bus) -> dict[str, Any]:
+    age = int(bus.settings.log_age_s_max * NS)
+    return _bucket(bus, "a2a_push", storage="file", max_age=age, max_msgs=WEBHOOKS_MAX, deny_delete=False)
 
 
 def _keys(bus: Bus) -> dict[str, Any]:

@@ -63,7 +63,14 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     def subject(self, **tokens: str) -> str:
         """The subject with its tokens filled in, or `*` for those not given."""
-        return re.sub(r"\{(\w+)\}", lambda m: tokens.get(m[1], "*"), self.pattern)
+        return self.pattern.format_map(_OrAny(tokens))
+
+
+class _OrAny(dict[str, str]):
+    """Tokens, and `*` for those that are not given."""
+
+    def __missing__(self, _: str) -> str:
+        return "*"
 
 
 def _log(name: str, pattern: str, body: Any, by: By, *, gateway: bool = False, guest: bool = False) -> Subject:

@@ -252,11 +252,25 @@ class PartHealth(Reply, frozen=True, kw_only=True):
 
 
 class QueryTimes(Reply, frozen=True, kw_only=True):
-    """A histogram of one SQL statement's duration: `buckets` maps an upper bound in seconds to the count at or below it."""
+    """A histogram of durations, as of one SQL statement: `buckets` maps an upper bound in seconds to the count at or below it."""
 
     count: int
     sum_s: float
     buckets: dict[str, int]
+
+
+class ModelCalls(Reply, frozen=True, kw_only=True):
+    """Calls to a language model that an agent remembers, for one purpose and with one result. `cost` is in the currency of the prices
+    in the settings.
+    """
+
+    agent_id: str
+    purpose: str
+    result: str
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
 
 
 class SourceHeld(Reply, frozen=True, kw_only=True):
@@ -287,7 +301,10 @@ class Holdings(Reply, frozen=True, kw_only=True):
 
 
 class MemoryStats(Reply, frozen=True, kw_only=True):
-    """`memory.stats`: what the memory actor holds and how its parts are."""
+    """`memory.stats`: what the memory actor holds and how its parts are. `messages` counts what the log has brought it since it began,
+    by the name of the message in the table of subjects, then by the agent in its subject; `model_calls` are among its episodes,
+    and `model_call_times` how long they took, by purpose.
+    """
 
     episodes: int
     concepts: int
@@ -300,4 +317,7 @@ class MemoryStats(Reply, frozen=True, kw_only=True):
     storage_bytes: dict[str, int]
     parts: dict[str, PartHealth]
     queries: dict[str, QueryTimes]
+    messages: dict[str, dict[str, int]] = {}
+    model_calls: list[ModelCalls] = []
+    model_call_times: dict[str, QueryTimes] = {}
     holdings: Holdings | None = None

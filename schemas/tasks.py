@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta
 
 from schemas.members import SkillName
-from schemas.words import Body, PageSize, Receipt, Reply, Text, Title, Token, Unit
+from schemas.words import Body, EventId, PageSize, Receipt, Reply, Text, Title, Token, Unit
 
 TASK_TIMEOUT_S_MAX = 7 * 86_400.0
 """Longest time a task may take: 7 days."""
@@ -40,8 +40,8 @@ class Subtask(Body, frozen=True, kw_only=True):
 class Submission(Body, frozen=True, kw_only=True):
     """`mesh.task.<task>.submitted`. `priority` 9 is the most urgent; `timeout_s` runs from the entry in the log.
 
-    `domain`: what it is about, in a word, so that success in that domain counts when an agent is chosen.
-    `agent`: the only one that may do it.
+    `domain`: what it is about, in a word, so that success in that domain counts when an agent is chosen. `context`: the
+    conversation that it belongs to, if any. `agent`: the only one that may do it.
     """
 
     title: Title
@@ -52,6 +52,7 @@ class Submission(Body, frozen=True, kw_only=True):
     timeout_s: TaskTimeoutS = 60.0
     subtasks: Annotated[list[Subtask], Meta(max_length=SUBTASKS_MAX)] = []
     parent: Token | None = None
+    context: EventId | None = None
     domain: Title | None = None
     agent: Token | None = None
 
@@ -270,6 +271,7 @@ class TaskView(Reply, frozen=True, kw_only=True):
     error: TaskError | None
     submitted_at: str
     finished_at: str | None
+    context: str | None = None
 
 
 class TaskDetail(TaskView, frozen=True, kw_only=True):
@@ -283,6 +285,7 @@ class TaskFilter(Body, frozen=True, kw_only=True):
 
     status: TaskStatus | None = None
     agent: Token | None = None
+    context: EventId | None = None
     limit: PageSize = 50
     before: str | None = None
 

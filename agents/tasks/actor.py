@@ -298,7 +298,9 @@ class Tasks:
 
     async def _list(self, which: TaskFilter) -> TaskPage:
         newest_first = (
-            (s.submitted_seq, s) for s in self.book.newest_first() if which.status in {None, s.status} and which.agent in {None, s.agent}
+            (s.submitted_seq, s)
+            for s in self.book.newest_first()
+            if which.status in {None, s.status} and which.agent in {None, s.agent} and which.context in {None, s.task.context}
         )
         found, before = paging.page(newest_first, which.before, which.limit)
         return TaskPage(tasks=[view(s) for s in found], next_before=before)

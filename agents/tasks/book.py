@@ -100,8 +100,8 @@ class Book:
         return {sub: state for sub, state in found.items() if state is not None}
 
     def open_by_agent(self) -> Counter[str]:
-        """How many tasks each agent holds now."""
-        return Counter(s.agent for s in self.open.values() if s.held and s.agent)
+        """How many tasks each agent is at now; those that wait for input leave it room for others."""
+        return Counter(s.agent for s in self.open.values() if s.held and s.agent and not s.waiting)
 
     def newest_first(self) -> Iterator[TaskState]:
         """All that are kept, by the entry of their submission."""

@@ -14,6 +14,7 @@ from schemas.tasks import (
     Failure,
     Finished,
     HistoryEntry,
+    InputAnswer,
     Progress,
     Result,
     Score,
@@ -35,7 +36,7 @@ LOST_MAX = 10
 class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     """One task as the log says. `outcome` is how it must be finished, from the entry that made it so on.
 
-    All times are the log's. `stolen`: from whom it was taken because they had not begun it.
+    All times are the log's. `waiting`: whoever has it waits for input. `stolen`: from whom it was taken because they had not begun it.
     """
 
     task_id: str
@@ -56,6 +57,7 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     not_before: datetime | None = None
     scores: tuple[Score, ...] = ()
     fraction: float | None = None
+    waiting: bool = False
     failures: int = 0
     losses: int = 0
     tried: frozenset[str] = frozenset()
@@ -149,7 +151,7 @@ def _folded(state: TaskState, entry: Entry) -> TaskState:
             return _assigned(state, entry, body)
         case Split() as body:
             return _split(state, body)
-        case Progress() as body:
+        case Progress() | InputAnswer() as body:
             return _goes_on(state, entry, body)
         case Result(output=output):
             return replace(state, outcome=Finished(status="succeeded", agent=entry.agent, output=output))
@@ -168,19 +170,22 @@ def _split(state: TaskState, body: Split) -> TaskState:
     return replace(_free(state), task=replace(state.task, subtasks=body.subtasks), scores=tuple(body.scores), not_before=None)
 
 
-def _goes_on(state: TaskState, entry: Entry, body: Progress) -> TaskState:
+def _goes_on(state: TaskState, entry: Entry, body: Progress | InputAnswer) -> TaskState:
+    if isinstance(body, InputAnswer):
+        return replace(state, waiting=False)
     return replace(
         state,
         status="running",
         instance=body.instance or state.instance,
         fraction=state.fraction if body.fraction is None else body.fraction,
+        waiting=body.state == "input_required",
         lease_until=_lease_end(entry, state.lease_s),
     )
 
 
 def _free(state: TaskState) -> TaskState:
     """The task as nobody has it; its fence stays."""
-    return replace(state, status="submitted", agent=None, instance=None, lease_until=None, fraction=None)
+    return replace(state, status="submitted", agent=None, instance=None, lease_until=None, fraction=None, waiting=False)
 
 
 def _assigned(state: TaskState, entry: Entry, body: Assignment) -> TaskState:
@@ -199,6 +204,7 @@ def _assigned(state: TaskState, entry: Entry, body: Assignment) -> TaskState:
         not_before=None,
         scores=tuple(body.scores),
         fraction=None,
+        waiting=False,
         losses=state.losses + (state.held and not stolen),
         tried=state.tried if stolen else state.avoided,
         stolen=state.stolen | {body.stolen_from} if body.stolen_from else state.stolen,

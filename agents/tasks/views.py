@@ -27,6 +27,7 @@ def view(state: TaskState) -> TaskView:
         error=state.error,
         submitted_at=rfc3339(state.submitted_at),
         finished_at=rfc3339(state.finished_at) if state.finished_at else None,
+        context=state.task.context,
     )
 
 

@@ -154,7 +154,9 @@ class Worker:
         self, assignment: Assignment, name: str | None, given: dict[str, Any], noted: Noted, *, begun: bool
     ) -> tuple[object, dict[str, Any] | None]:
         task, parts = assignment.task, parts_of(given.get("message"))
-        skill, found = self._skill(task, name, given) if parts is None else self._understood(task, name, parts)
+        fields = {key: value for key, value in given.items() if key not in {"message", "dependencies"}}
+        heard = [{"data": fields}] if fields else parts  # a door may have taken the fields out of the message already
+        skill, found = self._skill(task, name, given) if parts is None else self._understood(task, name, heard or [])
         handoff = await self._handoffs.last(assignment) if begun else None
         output = await self._in_time(skill, self._context(assignment, noted, handoff), found)
         told = message(skill.speech.say(output)) if skill.speech is not None and parts is not None else None

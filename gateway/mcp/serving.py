@@ -15,6 +15,7 @@ from bus.connection import Bus
 from bus.errors import CerebroError
 from bus.settings import BusSettings
 from gateway import server as http_server
+from gateway.a2a.settings import A2ASettings
 from gateway.call import Gate, problem
 from gateway.exchange import Exchange
 from gateway.mcp.server import server
@@ -36,7 +37,7 @@ ENVELOPE_BYTES_MAX = 64 * 1024
 
 @contextlib.asynccontextmanager
 async def _gate(bus: BusSettings, settings: GatewaySettings, name: str) -> AsyncIterator[Gate]:
-    gate = Gate(settings, Metrics(), speaker=name)
+    gate = Gate(settings, Metrics(), A2ASettings(), speaker=name)
     gate.connect(await Bus.connect(bus, f"mcp-{name}", CONNECT_S))
     try:
         yield gate

@@ -6,7 +6,7 @@ from agents.tasks.book import Book
 from agents.tasks.graph import child_id
 from agents.tasks.success import Counts, Expected
 from bus import subjects
-from schemas.tasks import Finished, Subtask
+from schemas.tasks import Finished, InputAnswer, Progress, Subtask
 from tests.agents.tasks.story import Story, at
 
 HALF_LIFE_S = 86_400.0
@@ -51,6 +51,17 @@ class TestBook:
         story, book = Story(), Book(10, HALF_LIFE_S)
         story.submitted()
         story.assigned("nexus", 1)
+        write(book, story)
+        assert book.open_by_agent() == {"nexus": 1}
+
+    def test_one_that_waits_for_input_leaves_room_until_it_is_answered(self) -> None:
+        story, book = Story(), Book(10, HALF_LIFE_S)
+        story.submitted()
+        story.assigned("nexus", 1)
+        story.tell(subjects.TASK_PROGRESS, Progress(fence=1, state="input_required"), "nexus")
+        write(book, story)
+        assert book.open_by_agent() == {}
+        story.tell(subjects.TASK_INPUT, InputAnswer(message="go on"), "gateway")
         write(book, story)
         assert book.open_by_agent() == {"nexus": 1}
 
