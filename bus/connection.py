@@ -160,6 +160,11 @@ class Bus:
         """`subject` as it stands on the server."""
         return self._dots + subject
 
+    def address(self, row: Subject, **tokens: str) -> str:
+        """The subject of `row` as it stands on the server: with the prefix, unless the row is another protocol's."""
+        subject = row.subject(**tokens)
+        return subject if row.foreign else self.wire(subject)
+
     def plain(self, subject: str) -> str:
         """`subject` without the prefix."""
         return subject.removeprefix(self._dots)
