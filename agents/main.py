@@ -26,6 +26,7 @@ from agents.synadia.bridge import Bridge
 from agents.synadia.door import Door
 from agents.synadia.settings import BridgeSettings
 from agents.tasks.actor import Tasks
+from agents.tasks.consumers import Consumers
 from agents.tasks.worker import Worker
 from bus import presence
 from bus.connection import Bus
@@ -59,7 +60,7 @@ class Agent:
         self.actor = Actor(bus, self.members.rank)
         until = self.actor.until
         faculty = self._faculty(model) if model is not None else None
-        self.learning = Learning(bus, name, self.members, until)
+        self.learning = Learning(bus, name, self.members, until, settings.lessons_per_minute_max)
         appraiser = ModelAppraiser(faculty) if faculty is not None and faculty.settings.appraisals else None
         self.emotion = Emotion(bus, name, profile.temperament, self.members, until, appraiser)
         cases = CaseBuilder(recall, self.learning, self.emotion.alignment)
@@ -71,7 +72,8 @@ class Agent:
         self.worker = Worker(self.tasks, faculty=faculty)
         self.door = Door(bus, profile, self.members, self.tasks, bridge, builtin) if bridge.prompts else None
         self.bridge = Bridge(bus, self.members, self.tasks, bridge) if bridge.members else None
-        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks)
+        consumers = Consumers(bus, self.members, settings.lease_s)
+        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks, consumers)
 
     def _faculty(self, model: LanguageModel) -> Faculty:
         p = self.profile

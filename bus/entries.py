@@ -36,7 +36,8 @@ def decode(body: Any, data: bytes) -> Any:
 def read(subject: str, headers: Mapping[str, str] | None, data: bytes, seq: int, time: datetime, incarnation: str) -> Entry | Malformed:
     """The entry that stands at `seq`, or why it is none. Never raises for what a publisher wrote."""
     headers = headers or {}
-    if source := headers.get(SOURCE):
+    source = headers.get(SOURCE)
+    if source:
         seq = int(source.split()[1])
     ident = headers.get(EVENT_ID) or headers.get(MSG_ID) or event_id(incarnation, seq)
     found = subjects.find(subject)
@@ -50,5 +51,15 @@ def read(subject: str, headers: Mapping[str, str] | None, data: bytes, seq: int,
             reason = f"{type(e).__name__}: {e}"
         else:
             via = headers.get(VIA) == "gateway"
-            return Entry(seq=seq, time=time, event_id=ident, subject=subject, name=row.name, tokens=tokens, body=body, via_gateway=via)
+            return Entry(
+                seq=seq,
+                time=time,
+                event_id=ident,
+                subject=subject,
+                name=row.name,
+                tokens=tokens,
+                body=body,
+                via_gateway=via,
+                sourced=bool(source),
+            )
     return Malformed(seq=seq, time=time, event_id=ident, subject=subject, reason=reason, headers=dict(headers), data=data)

@@ -157,7 +157,9 @@ def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
 
 
 class Durable:
-    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome."""
+    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome; `unused_s`: how long the
+    server keeps it while nobody reads, None: for good.
+    """
 
     def __init__(
         self,
@@ -169,6 +171,7 @@ class Durable:
         in_flight_max: int = 2_000,
         ack_wait_s: float = ACK_WAIT_S,
         stream: str = subjects.MESH,
+        unused_s: float | None = None,
     ) -> None:
         self._bus = bus
         self.name = name
@@ -181,6 +184,7 @@ class Durable:
             "ack_wait": int(ack_wait_s * NS),
             "max_ack_pending": in_flight_max,
             "filter_subjects": [bus.wire(f) for f in filters],
+            **({"inactive_threshold": int(unused_s * NS)} if unused_s else {}),
         }
         self._incarnation = ""
 

@@ -89,6 +89,7 @@ ASK_AGENTS = _ask("ask.agents", members.AskAll, members.AgentsView)
 # Cross-learning
 LESSON = _log("lesson", "mesh.learning.{agent}", learning.Lesson, By.SELF, gateway=True)
 INTEGRATED = _log("lesson.integrated", "mesh.learning.{agent}.integrated", learning.Integrated, By.SELF)
+LESSONS_REFUSED = _log("lesson.refused", "mesh.learning.{agent}.refused", learning.LessonsRefused, By.MESH)
 ASK_LESSON = _ask("ask.lesson", members.Ask, learning.LessonView)
 ASK_LESSONS = _ask("ask.lessons", learning.LessonFilter, learning.LessonPage)
 

@@ -37,8 +37,6 @@ TELL_PAUSE_S = 0.5
 """Pause before an outcome that could not be published is published again."""
 MESSAGE_LEN_MAX = 2_000
 """Longest message of an unexpected error that is told, in characters."""
-ACK_WAIT_LEASES = 0.5
-"""Share of the lease after which the server hands a silent instance's work to another one."""
 
 
 class Worker:
@@ -53,8 +51,7 @@ class Worker:
         self._builtin = frozenset(profiles.load(tasks.settings.profiles_dir))
         self._handoffs = Handoffs(tasks)
         self._task: asyncio.Task[None] | None = None
-        ack_wait_s = max(1.0, tasks.settings.lease_s * ACK_WAIT_LEASES)
-        self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, tasks.agent, tasks.capacity, self._handle, ack_wait_s)
+        self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, tasks.agent, tasks.capacity, self._handle, tasks.settings.lease_s)
         tasks.load = self.load
 
     def load(self) -> float:
