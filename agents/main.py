@@ -22,6 +22,9 @@ from agents.minds.model import ModelMind
 from agents.profiles import AgentProfile, ProfileError, load
 from agents.recall import Recall
 from agents.settings import AgentSettings
+from agents.synadia.bridge import Bridge
+from agents.synadia.door import Door
+from agents.synadia.settings import BridgeSettings
 from agents.tasks.actor import Tasks
 from agents.tasks.consumers import Consumers
 from agents.tasks.worker import Worker
@@ -37,10 +40,18 @@ log = logging.getLogger("cerebro.agents")
 
 
 class Agent:
-    """A built-in agent: four protocols over one fold, a worker for its tasks, and the service `mesh`. With a `model` it uses that too."""
+    """A built-in agent: four protocols over one fold, a worker for its tasks, the service `mesh`, and the door to other agents. With a
+    `model` it uses that too.
+    """
 
     def __init__(
-        self, bus: Bus, profile: AgentProfile, settings: AgentSettings, builtin: frozenset[str], model: LanguageModel | None = None
+        self,
+        bus: Bus,
+        profile: AgentProfile,
+        settings: AgentSettings,
+        bridge: BridgeSettings,
+        builtin: frozenset[str],
+        model: LanguageModel | None = None,
     ) -> None:
         self.bus = bus
         self.profile = profile
@@ -59,6 +70,8 @@ class Agent:
         self.consensus = Consensus(bus, name, mind, self.members, cases, settings, until)
         self.tasks = Tasks(bus, name, instance, profile, self.members, self.emotion, self.learning, recall, settings, until)
         self.worker = Worker(self.tasks, faculty=faculty)
+        self.door = Door(bus, profile, self.members, self.tasks, bridge, builtin) if bridge.prompts else None
+        self.bridge = Bridge(bus, self.members, self.tasks, bridge) if bridge.members else None
         consumers = Consumers(bus, self.members, settings.lease_s)
         self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks, consumers)
 
@@ -81,6 +94,10 @@ class Agent:
             await service.start()
             await self.worker.start(group)
             admitted = group.create_task(self.bus.while_admitted(), name="admitted")
+            if self.door is not None:
+                group.create_task(self.door.run(), name="be prompted")
+            if self.bridge is not None:
+                group.create_task(self.bridge.run(), name="bring agents in")
             ready()
             await stop.wait()
             admitted.cancel()
@@ -108,6 +125,7 @@ async def run(
     name: str,
     bus: BusSettings,
     settings: AgentSettings,
+    bridge: BridgeSettings,
     llm: LlmSettings,
     llm_by_agent: Mapping[str, LlmSettings],
     ready: Callable[[], None],
@@ -123,7 +141,7 @@ async def run(
     connection = await Bus.connect(bus, name)
     try:
         async with door.opened(connection, name, own) as model:
-            await Agent(connection, profiles[name], settings, frozenset(profiles), model).run(ready, stop)
+            await Agent(connection, profiles[name], settings, bridge, frozenset(profiles), model).run(ready, stop)
     except* _StoppedError:
         log.info("%s has left", name)
     finally:

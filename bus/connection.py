@@ -202,6 +202,11 @@ class Bus:
         """
         return f"{self.settings.open_inbox(self._name)}.{secrets.token_hex(16)}"
 
+    def address(self, row: Subject, **tokens: str) -> str:
+        """The subject of `row` as it stands on the server: with the prefix, unless the row is another protocol's."""
+        subject = row.subject(**tokens)
+        return subject if row.foreign else self.wire(subject)
+
     def plain(self, subject: str) -> str:
         """`subject` without the prefix."""
         return subject.removeprefix(self._dots)

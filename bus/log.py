@@ -204,6 +204,10 @@ class Durable:
             raise Unavailable(f"consumer {self.name}: {answer['error'].get('description')}")
         return self.name
 
+    async def remove(self) -> None:
+        """Let the server forget the consumer and its place in the log. Raises `Unavailable`."""
+        await self._bus.api(f"CONSUMER.DELETE.{self._bus.stream(self._stream)}.{self.name}", {})
+
     def _delivery(self, msg: Msg) -> Delivery:
         meta = msg.metadata
         return Delivery(read(self._bus, msg, self._incarnation), meta.num_delivered, meta.num_pending, self.name, msg)

@@ -97,7 +97,8 @@ class _Rights:
     def publish(self) -> Iterator[str]:
         for row in subjects.TABLE:
             if row.by in PUBLISHES[self._who.role] or (row.gateway and self._who.role is Role.GATEWAY):
-                yield self._on(row, own=row.by is By.SELF and self._who.role is not Role.GATEWAY)
+                own = row.by is By.SELF and self._who.role is not Role.GATEWAY
+                yield self._on(row, own=own and not (row.guest and self._who.role is Role.BUILTIN))
         yield from self._answers_to()
         yield from (f"$JS.API.{verb}" for verb in self._api())
         yield from (f"$JS.ACK.{self._log}.{consumer}.>" for consumer in self._acknowledges())
@@ -109,19 +110,21 @@ class _Rights:
         if not self._trusted:
             yield from (f"{self._settings.inbox(i.name)}.>" for i in self._everyone if i.role in PUBLISHES and i.role is not Role.EXTERNAL)
             return
-        others = {self._settings.work_consumer(i.name) for i in self._everyone}
+        others = [i.name for i in self._everyone if i != self._who and i.role in {Role.BUILTIN, Role.EXTERNAL}]
         verbs = ("MSG.NEXT", "DURABLE.CREATE", "DELETE") if self._who.role is Role.GATEWAY else ("MSG.NEXT",)
-        for consumer in sorted(others - set(self._acknowledges())):
+        for consumer in (self._settings.work_consumer(name) for name in others):
             yield from (f"$JS.API.CONSUMER.{verb}.{self._log}.{consumer}" for verb in verbs)
-            if self._who.role is Role.GATEWAY:
-                yield f"$JS.ACK.{self._log}.{consumer}.>"
+            yield f"$JS.ACK.{self._log}.{consumer}.>"
+        if self._who.role is Role.BUILTIN:
+            guests = [row for row in subjects.TABLE if row.guest and row.by is By.SELF and not row.foreign]
+            yield from (self._on(row, own=True, name=name) for name in others for row in guests)
 
     def subscribe(self) -> Iterator[str]:
         yield f"{self._settings.inbox(self._who.name)}.>"
         yield self._settings.wire(f"{subjects.LOG_COPY}.>")
         for row in subjects.TABLE:
             if self._hears(row):
-                yield self._on(row, own=row.answered_by is By.SELF)
+                yield self._on(row, own=row.answered_by is By.SELF and not (row.guest and self._who.role is Role.BUILTIN))
         if self._trusted:
             yield f"{self._settings.open_inbox(self._who.name)}.>"
         yield DISCOVERY
@@ -132,8 +135,10 @@ class _Rights:
             for service in (self._settings.stream(name) for name in subjects.SERVICES):
                 yield from (f"$SRV.*.{service}", f"$SRV.*.{service}.>")
 
-    def _on(self, row: Subject, *, own: bool) -> str:
-        tokens = {"agent": self._who.name} if own else {}
+    def _on(self, row: Subject, *, own: bool, name: str = "") -> str:
+        tokens = {"agent": name or self._who.name} if own else {}
+        if row.foreign:
+            return row.subject(**tokens)
         if row.pattern.startswith("$"):
             return row.subject(bucket=self._settings.stream(row.name), **tokens)
         return self._settings.wire(row.subject(**tokens))
@@ -155,12 +160,12 @@ class _Rights:
 
     def _acknowledges(self) -> list[str]:
         match self._who.role:
-            case Role.BUILTIN | Role.EXTERNAL:
+            case Role.EXTERNAL:
                 return [self._work]
             case Role.MEMORY:
                 return []
             case _:
-                return ["*"]  # one for each webhook; what is denied is everybody else's
+                return ["*"]  # of guests, of webhooks; what is denied is the work of whoever has a key
 
     def _buckets(self) -> list[str]:
         """The buckets in which it may put any key."""

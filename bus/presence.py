@@ -29,7 +29,10 @@ async def beat(bus: Bus, agent: str, instance: str, profile: Profile) -> None:
 async def goodbye(bus: Bus, agent: str, instance: str) -> None:
     """Say that this instance leaves. Raises `Unavailable`."""
     await _put(bus, agent, instance, b"", {OPERATION: "DEL"})
-    await bus.nc.flush()
+    try:
+        await bus.nc.flush()
+    except (nats.errors.Error, OSError, TimeoutError) as e:
+        raise Unavailable(f"NATS: {e}") from e
 
 
 async def _put(bus: Bus, agent: str, instance: str, data: bytes, headers: dict[str, str]) -> None:

@@ -81,6 +81,10 @@ class Work:
                     group.create_task(self._one(delivery), name=f"work on {delivery.entry.subject}")
                 await self._room()
 
+    async def remove(self) -> None:
+        """Let the server forget this agent's place in the log, once it has ended for good. Raises `Unavailable`."""
+        await self._consumer.remove()
+
     async def _room(self) -> None:
         while self.running >= self._limit():
             self._freed.clear()

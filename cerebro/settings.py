@@ -14,6 +14,7 @@ import msgspec
 
 from agents.llm.settings import LlmSettings
 from agents.settings import AgentSettings
+from agents.synadia.settings import BridgeSettings
 from bus.secret import Secret
 from bus.settings import BusSettings
 from cerebro.embedded.settings import NatsServerSettings
@@ -47,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nats: NatsServerSettings = NatsServerSettings()
     memory: MemorySettings = MemorySettings()
     agents: AgentSettings = AgentSettings()
+    bridge: BridgeSettings = BridgeSettings()
     llm: LlmSettings = LlmSettings()
     llm_by_agent: dict[str, LlmSettings] = {}
     gateway: GatewaySettings = GatewaySettings()

@@ -317,7 +317,7 @@ def reason(state: TaskState, now: datetime) -> str | None:
 
 # What the log says of an agent's work
 
-CALLERS_FAULT = frozenset({"bad_input"})
+CALLERS_FAULT = frozenset({"bad_input", "not_understood"})
 """Failures that say nothing about the agent."""
 
 
