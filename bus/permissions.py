@@ -29,6 +29,10 @@ STREAMS = (subjects.MESH, subjects.LESSONS, subjects.DEAD, subjects.TIMERS)
 DISCOVERY = "$SRV.>"
 """Where NATS micro services are found, asked what they are, and answer."""
 ANY_INBOX = "_INBOX.>"
+SHARED_INBOX = "_INBOX.agents.>"
+"""Where the client package of the Synadia Agent Protocol hears answers, whoever uses it: of its own choice, which cannot be set. What comes
+there is what tasks have come to, which the log tells every member anyway.
+"""
 
 
 class Role(StrEnum):
@@ -125,8 +129,7 @@ class _Rights:
         for row in subjects.TABLE:
             if self._hears(row):
                 yield self._on(row, own=row.answered_by is By.SELF and not (row.guest and self._who.role is Role.BUILTIN))
-        if self._trusted:
-            yield f"{self._settings.open_inbox(self._who.name)}.>"
+        yield f"{self._settings.open_inbox(self._who.name)}.>" if self._trusted else SHARED_INBOX
         yield DISCOVERY
 
     def subscribe_denied(self) -> Iterator[str]:

@@ -99,9 +99,14 @@ def parser() -> argparse.ArgumentParser:
 
     _add_mcp(commands)
     _add_backup(commands)
+    _add_made(commands)
+    return root
+
+
+def _add_made(commands: Any) -> None:
+    """The commands about this build itself."""
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
-    return root
 
 
 def _add_admission(commands: Any) -> None:

@@ -24,7 +24,7 @@ from bus.subjects import SERVICES, is_token
 
 OPERATOR: Final = "operator"
 OURS: Final = {OPERATOR: Role.OPERATOR, "memory": Role.MEMORY, "gateway": Role.GATEWAY}
-RESERVED: Final = frozenset({*SERVICES, "server"})
+RESERVED: Final = frozenset({*SERVICES, "server", "agents"})
 """Names that are no identity's, but are said to publish or to answer."""
 SUFFIX: Final = ".nk"
 AUTHENTICATE_S: Final = 10

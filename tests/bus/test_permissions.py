@@ -97,7 +97,7 @@ class TestBesideTheTable:
         settings = BusSettings(prefix="blue")
         found = permissions(who, EVERYONE, settings)
         elsewhere = [f for f in (*found.publish, *found.subscribe) if "blue" not in f]
-        assert {f for f in elsewhere if not f.startswith("agents.")} <= {"$SRV.>", "_INBOX.>", "_ASK.*.>"}
+        assert {f for f in elsewhere if not f.startswith("agents.")} <= {"$SRV.>", "_INBOX.>", "_INBOX.agents.>", "_ASK.*.>"}
 
 
 class TestExternal:
