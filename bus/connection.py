@@ -24,6 +24,7 @@ from bus import entries, subjects, telemetry
 from bus.errors import CerebroError, Conflict, Refused, TimedOut, TooLarge, Unavailable, refusal
 from bus.group import Acknowledged, Group, Wire
 from bus.ids import uuid7
+from bus.received import guarded
 from bus.settings import BusSettings
 from bus.subjects import Subject
 from schemas.entry import Entry, Malformed
@@ -126,7 +127,7 @@ class Bus:
         )
         try:
             async with asyncio.timeout(wait_s):
-                nc = await broker.connect()
+                nc = guarded(await broker.connect())
         except (OSError, nats.errors.Error, TimeoutError) as e:
             raise Unavailable(f"NATS does not answer at {settings.nats_url}: {e}") from e
         version = nc.connected_server_version

@@ -142,7 +142,8 @@ async def last_seq(bus: Bus, subject: str, stream: str = subjects.MESH) -> int:
 def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
     """The entry in a JetStream message."""
     meta = msg.metadata
-    return entries_.read(bus.plain(msg.subject), msg.headers, msg.data, meta.sequence.stream, meta.timestamp, incarnation)
+    copied = meta.stream == bus.stream(subjects.LESSONS)
+    return entries_.read(bus.plain(msg.subject), msg.headers, msg.data, meta.sequence.stream, meta.timestamp, incarnation, copied=copied)
 
 
 class Durable:

@@ -77,6 +77,12 @@ class Opened(Proposal, frozen=True, kw_only=True):
     deadline: str
     proposal_seq: int = 0
 
+    def __post_init__(self) -> None:
+        if self.electorate is None:
+            raise ValueError("electorate is missing: it is fixed when a proposal is opened")
+        if fault := proposal_fault(self):
+            raise ValueError(fault)
+
 
 class Vote(Body, frozen=True, kw_only=True):
     """`mesh.consensus.<proposal>.vote.<agent>`: an agent's choice among the options, or `abstain`. `evidence` is what it cites,

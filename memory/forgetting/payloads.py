@@ -91,10 +91,9 @@ async def _copies(bus: Bus, stream: str, wanted: Wanted) -> list[int]:
     found = []
     async for msg in stored(bus, stream):
         headers = msg.headers or {}
-        if source := headers.get(entries.SOURCE):
-            seq = int(source.split()[1])
-            if wanted(_event_id(headers, incarnation, seq), seq):
-                found.append(sequence(msg))
+        seq = entries.place_in_log(headers)
+        if seq is not None and wanted(_event_id(headers, incarnation, seq), seq):
+            found.append(sequence(msg))
     return found
 
 

@@ -13,8 +13,10 @@ from schemas.learning import Lesson
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def read(data: bytes, subject: str = "mesh.learning.ops", headers: dict[str, str] | None = None) -> Entry | Malformed:
-    return entries.read(subject, headers, data, 7, NOW, "incarnation")
+def read(
+    data: bytes, subject: str = "mesh.learning.ops", headers: dict[str, str] | None = None, *, copied: bool = False
+) -> Entry | Malformed:
+    return entries.read(subject, headers, data, 7, NOW, "incarnation", copied=copied)
 
 
 class TestEntry:
@@ -34,8 +36,17 @@ class TestEntry:
         assert read(b"{}", headers=headers).event_id == "old"
 
     def test_a_sourced_copy_has_its_place_in_the_log(self) -> None:
-        entry = read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": "MESH 42 mesh.learning.* >"})
+        entry = read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": "MESH 42 mesh.learning.* >"}, copied=True)
         assert entry.seq == 42
+
+    def test_a_publisher_cannot_say_that_its_entry_stands_elsewhere(self) -> None:
+        """The server refuses `Nats-Stream-Source:`, and lets `Nats-Stream-Source :` through, which clients read as the same."""
+        for forged in ("MESH 42 mesh.learning.* >", "x", " ", "MESH -1 >"):
+            assert read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": forged}).seq == 7
+
+    def test_a_copy_whose_headers_do_not_say_its_place_is_malformed(self) -> None:
+        for headers in ({}, {"Nats-Stream-Source": "MESH"}, {"Nats-Stream-Source": "MESH x >"}, {"Nats-Stream-Source": "MESH ² >"}):
+            assert isinstance(read(b'{"topic": "t", "content": "c"}', headers=headers, copied=True), Malformed)
 
     def test_unknown_fields_are_ignored(self) -> None:
         assert isinstance(read(b'{"topic": "t", "content": "c", "later": 1}'), Entry)

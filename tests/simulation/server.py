@@ -161,7 +161,7 @@ class VirtualServer:
         copies = []
         for m in self.matching([subjects.LESSON.wildcard], 0):
             headers, at = {**m.headers, entries.SOURCE: f"{subjects.MESH} {m.seq} > >"}, m.time + timedelta(seconds=COPIED_WITHIN_S)
-            entry = entries.read(m.subject, headers, m.data, len(copies) + 1, at, INCARNATION)
+            entry = entries.read(m.subject, headers, m.data, len(copies) + 1, at, INCARNATION, copied=True)
             copies.append(Message(len(copies) + 1, m.subject, headers, m.data, at, entry))
         return copies
 
