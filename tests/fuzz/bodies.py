@@ -46,6 +46,9 @@ OF_PATTERN: dict[str, tuple[str, ...]] = {
 TIMES = ("2026-11-22T10:00:00.000000Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1969-12-31T23:59:59+14:00")
 ANYTHING: tuple[Any, ...] = (None, True, 0, -1.5e300, 2**63, "text", "a\x00b", [], {}, [1, [2, {"three": [None]}]], {"text": "x", "": 1})
 
+NEEDED: dict[str, Any] = {"event": "praise", "electorate": ["nexus"]}
+"""Fields that have a default, without which a rule of the Struct refuses the whole at times."""
+
 
 @functools.cache
 def shape_of(body: Any) -> shape.Type:
@@ -66,10 +69,10 @@ def good(body: Any, chance: Random) -> Any:
 
 
 def _least(kind: shape.Type, chance: Random) -> Any:
+    """Only what is required, and what a rule of the whole Struct asks for beside that."""
     assert isinstance(kind, shape.StructType)
-    wanted = [f for f in kind.fields if f.required or f.name == "event"]  # a stimulus needs an event or a point
-    value = {f.encode_name: _value(f.type, chance, f.name) for f in wanted}
-    return value | ({"event": "praise"} if "event" in value else {})
+    value = {f.encode_name: _value(f.type, chance, f.name) for f in kind.fields if f.required}
+    return value | {f.name: NEEDED[f.name] for f in kind.fields if f.name in NEEDED}
 
 
 def _value(kind: shape.Type, chance: Random, name: str) -> Any:
