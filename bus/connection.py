@@ -37,6 +37,8 @@ SERVER_VERSION_MIN = (2, 12)
 """Message scheduling and atomic batches came with NATS 2.12."""
 BATCH_LEN_MAX = 1_000
 """Most messages of one atomic batch (the server's limit)."""
+SENT_LEN = 100
+"""After so many messages of a batch they are sent, while the next are put together."""
 PUBLISH_TRY_S = 2.0
 """Longest wait for one try of a publish; it is tried again under the same id until the time of the settings is over."""
 RETRY_PAUSE_S = 0.1
@@ -246,6 +248,8 @@ class Bus:
         ident = uuid7()
         for i, (subject, data, headers) in enumerate(wires[:-1], 1):
             await self._send(subject, data, {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(i)})
+            if i % SENT_LEN == 0:
+                await asyncio.sleep(0)
         subject, data, headers = wires[-1]
         closing = {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(len(wires)), "Nats-Batch-Commit": "1"}
         last = await self._try((subject, data, closing), min(PUBLISH_TRY_S, self.settings.publish_timeout_s))

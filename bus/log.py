@@ -22,6 +22,8 @@ FOLLOW_BATCH_MAX = 1_000
 """Most entries a follower has asked for at a time."""
 FORGOTTEN_S = 60.0
 """How long the server keeps the consumer of a follower that has gone."""
+FORGOTTEN_SOON_S = 5.0
+"""The same for a follower that reads a little and is gone for good, of which there may be many."""
 ACK_WAIT_S = 30.0
 """How long a durable consumer waits for an outcome before it delivers again."""
 READ_TIMEOUT_S = 5.0
@@ -55,10 +57,11 @@ class Follower:
     None before the first. An empty list says that there is nothing more for now (once, at the start).
     """
 
-    def __init__(self, bus: Bus, filters: Sequence[str], after_seq: int, stream: str) -> None:
+    def __init__(self, bus: Bus, filters: Sequence[str], after_seq: int, stream: str, forgotten_s: float) -> None:
         self._bus = bus
         self._filters = list(filters)
         self._stream = stream
+        self._forgotten_s = forgotten_s
         self._incarnation = ""
         self._delivered = 0
         self.seq = after_seq
@@ -82,7 +85,7 @@ class Follower:
             "opt_start_seq": self.seq + 1,
             "ack_policy": "none",
             "filter_subjects": [self._bus.wire(f) for f in self._filters],
-            "inactive_threshold": int(FORGOTTEN_S * NS),
+            "inactive_threshold": int(self._forgotten_s * NS),
             "mem_storage": True,
             "num_replicas": 1,
         }
@@ -107,9 +110,9 @@ class Follower:
         return found
 
 
-def follow(bus: Bus, filters: Sequence[str], after_seq: int = 0, stream: str = subjects.MESH) -> Follower:
-    """Follow the log; see `Follower`."""
-    return Follower(bus, filters, after_seq, stream)
+def follow(bus: Bus, filters: Sequence[str], after_seq: int = 0, stream: str = subjects.MESH, forgotten_s: float = FORGOTTEN_S) -> Follower:
+    """Follow the log; see `Follower`. `forgotten_s`: how long the server keeps its place after it has gone."""
+    return Follower(bus, filters, after_seq, stream, forgotten_s)
 
 
 async def entries(
@@ -117,7 +120,7 @@ async def entries(
 ) -> list[Entry | Malformed]:
     """What stands in the log now under these filters, oldest first. Raises `Unavailable` when it cannot be read in time."""
     found: list[Entry | Malformed] = []
-    follower = follow(bus, filters, after_seq, stream)
+    follower = follow(bus, filters, after_seq, stream, FORGOTTEN_SOON_S)
     try:
         async with asyncio.timeout(timeout_s):
             async for batch in follower:
@@ -147,7 +150,9 @@ def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
 
 
 class Durable:
-    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome.
+    """Deliveries of a durable consumer, each to be settled. `filters`: none of them is the whole stream, which the server finds faster.
+    `batch_max`: most that are asked for at a time; `piece_max`: most that are handed over at a time; `in_flight_max`: most that wait
+    for their outcome.
 
     `in_order`: for one reader at a time, who must see entries in the order of the log. What another left unsettled would come again
     when its time is over, behind later entries; so whoever comes next begins again after the last entry before which all are settled.
@@ -164,12 +169,14 @@ class Durable:
         ack_wait_s: float = ACK_WAIT_S,
         stream: str = subjects.MESH,
         in_order: bool = False,
+        piece_max: int | None = None,
     ) -> None:
         self._bus = bus
         self.name = name
         self._in_order = in_order
         self._stream = stream
         self._batch_max = batch_max
+        self._piece_max = piece_max or batch_max
         self._config = {
             "durable_name": name,
             "deliver_policy": "all",
@@ -183,8 +190,9 @@ class Durable:
     async def __aiter__(self) -> AsyncIterator[list[Delivery]]:
         pull = Pull(self._bus, self._stream, self.declare, self._batch_max)
         async for batch in pull.batches():
-            if batch:
-                yield [self._delivery(msg) for msg in batch]
+            messages = batch or []
+            for at in range(0, len(messages), self._piece_max):
+                yield [self._delivery(msg) for msg in messages[at : at + self._piece_max]]
 
     async def declare(self) -> str:
         """Make the consumer, or bring it in step; its place in the log stays."""

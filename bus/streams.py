@@ -3,9 +3,10 @@
 MESH      the log. File storage, kept by age and size, republished as `log.>`, with scheduling and atomic batches.
 LESSONS   every lesson, for good; the server itself sources it from MESH.
 DEAD      dead letters.
-presence  bucket in memory, 3 s to live: who is a member now.
+presence  bucket, 3 s to live, written lazily: who is a member now. In memory it would be gone after the server's restart.
 affect    bucket: the last state of each agent; the server itself keeps it from MESH.
 idempotency  bucket: the gateway's replies by `Idempotency-Key`.
+a2a_push  bucket: where clients of A2A want to be told of their tasks; kept as long as the log.
 keys      bucket: the API keys of the gateway, by name; hashes, no secrets.
 """
 
@@ -22,6 +23,8 @@ PRESENCE_TTL_S = 3.0
 """A member that has not spoken for this long is gone."""
 DEAD_MSGS_MAX = 100_000
 """Most dead letters kept; the oldest go first."""
+WEBHOOKS_MAX = 10_000
+"""Most webhooks kept, those of ended tasks included; then no more are taken until the oldest are over age."""
 MSG_BYTES_MAX = 1_048_576
 """Largest message of the log, headers included: 1 MiB."""
 NS = 1_000_000_000
@@ -32,7 +35,7 @@ CONNECT_PAUSE_S = 0.25
 
 def declared(bus: Bus) -> list[dict[str, Any]]:
     """The configuration of every stream, buckets included."""
-    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _keys(bus)]
+    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _a2a_push(bus), _keys(bus)]
 
 
 def _mesh(bus: Bus) -> dict[str, Any]:
@@ -85,7 +88,8 @@ def _bucket(bus: Bus, name: str, **options: Any) -> dict[str, Any]:
 
 def _presence(bus: Bus) -> dict[str, Any]:
     ttl = int(PRESENCE_TTL_S * NS)
-    return _bucket(bus, "presence", storage="memory", max_age=ttl, duplicate_window=ttl, allow_msg_ttl=True, subject_delete_marker_ttl=NS)
+    times = {"max_age": ttl, "duplicate_window": ttl, "allow_msg_ttl": True, "subject_delete_marker_ttl": NS}
+    return _bucket(bus, "presence", storage="file", persist_mode="async", **times)
 
 
 def _affect(bus: Bus) -> dict[str, Any]:
@@ -98,6 +102,11 @@ def _affect(bus: Bus) -> dict[str, Any]:
 def _idempotency(bus: Bus) -> dict[str, Any]:
     age = int(bus.settings.idempotency_s * NS)
     return _bucket(bus, "idempotency", storage="file", max_age=age, duplicate_window=min(age, 120 * NS), deny_delete=False)
+
+
+def _a2a_push(bus: Bus) -> dict[str, Any]:
+    age = int(bus.settings.log_age_s_max * NS)
+    return _bucket(bus, "a2a_push", storage="file", max_age=age, max_msgs=WEBHOOKS_MAX, deny_delete=False)
 
 
 def _keys(bus: Bus) -> dict[str, Any]:
@@ -130,11 +139,21 @@ async def remake_affect(bus: Bus) -> None:
     await _reconcile(bus, config)
 
 
+def _stricter(known: dict[str, Any], config: dict[str, Any]) -> bool:
+    """Whether the bucket that is there refuses to have anything deleted, and should not."""
+    return bool(known.get("deny_delete", False) > config.get("deny_delete", False))
+
+
+def _of_the_moment(bus: Bus, known: dict[str, Any], config: dict[str, Any]) -> bool:
+    """Whether it is the presence that an earlier version kept in memory."""
+    return bool(config["name"] == f"KV_{bus.stream('presence')}" and known.get("storage") != config["storage"])
+
+
 async def _reconcile(bus: Bus, config: dict[str, Any]) -> None:
     name = config["name"]
     known = await bus.api(f"STREAM.INFO.{name}", {})
-    if "error" not in known and known["config"].get("deny_delete", False) > config.get("deny_delete", False):
-        await bus.api(f"STREAM.DELETE.{name}", {})  # the server never takes this back; what is lost lasts a day, or is made again
+    if "error" not in known and (_stricter(known["config"], config) or _of_the_moment(bus, known["config"], config)):
+        await bus.api(f"STREAM.DELETE.{name}", {})  # the server does not change this; what is lost lasts a day, or is made again
         known = {"error": {}}
     if "error" in known:
         answer = await bus.api(f"STREAM.CREATE.{name}", {**config, "metadata": {"incarnation": uuid7()}})

@@ -59,7 +59,14 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     def subject(self, **tokens: str) -> str:
         """The subject with its tokens filled in, or `*` for those not given."""
-        return re.sub(r"\{(\w+)\}", lambda m: tokens.get(m[1], "*"), self.pattern)
+        return self.pattern.format_map(_OrAny(tokens))
+
+
+class _OrAny(dict[str, str]):
+    """Tokens, and `*` for those that are not given."""
+
+    def __missing__(self, _: str) -> str:
+        return "*"
 
 
 def _log(name: str, pattern: str, body: Any, by: By, *, gateway: bool = False) -> Subject:
@@ -100,6 +107,7 @@ ASK_STIMULUS = _ask("ask.stimulus", emotion.StimulusRequest, emotion.AffectView)
 # Tasks
 TASK_SUBMITTED = _log("task.submitted", "mesh.task.{task}.submitted", tasks.Submission, By.ANY, gateway=True)
 TASK_ASSIGNED = _log("task.assigned", "mesh.task.{task}.assigned.{agent}", tasks.Assignment, By.MESH)
+TASK_SPLIT = _log("task.split", "mesh.task.{task}.split", tasks.Split, By.MESH)
 TASK_PROGRESS = _log("task.progress", "mesh.task.{task}.progress.{agent}", tasks.Progress, By.SELF)
 TASK_INPUT = _log("task.input", "mesh.task.{task}.input.{agent}", tasks.InputAnswer, By.ANY, gateway=True)
 TASK_RESULT = _log("task.result", "mesh.task.{task}.result.{agent}", tasks.Result, By.SELF)

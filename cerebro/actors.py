@@ -102,7 +102,7 @@ def actor(name: str, settings: Settings, ready: Callable[[], None], stop: asynci
         case "gateway":
             from gateway.main import run as gateway
 
-            return gateway(settings.bus, settings.gateway, ready, stop)
+            return gateway(settings.bus, settings.gateway, ready, stop, settings.a2a)
         case _:
             from agents.main import run as agent
 

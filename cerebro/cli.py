@@ -32,6 +32,13 @@ def parser() -> argparse.ArgumentParser:
     up_.add_argument(
         "--nats", default="127.0.0.1:4222", metavar="HOST:PORT", help="where NATS listens (127.0.0.1:4222); port 0: a free one"
     )
+    up_.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="NAME=COUNT",
+        help="how many instances of an agent (CEREBRO_AGENTS_INSTANCES, else 1)",
+    )
     up_.set_defaults(command=up)
 
     run_ = commands.add_parser("run", help="run one actor against the servers of the settings")
@@ -79,6 +86,8 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    _add_tasks(commands)
+
     verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
     verify_.add_argument(
         "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
@@ -91,6 +100,24 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
     return root
+
+
+def _add_tasks(commands: Any) -> None:
+    """`tasks` with what it can do; `commands` is what the other commands were added to."""
+    tasks_ = commands.add_parser("tasks", help="what the log says of tasks and who got them")
+    looks = tasks_.add_subparsers(required=True, metavar="ACTION", dest="action")
+    simulate_ = looks.add_parser("simulate", help="judge the recorded assignments again, with other weights")
+    simulate_.add_argument("--weight", action="append", metavar="NAME=SHARE", help="skill, similarity, success, load or affect; 0 to 1")
+    simulate_.add_argument(
+        "--log", type=Path, metavar="FILE", help="a file of `cerebro tasks export`, or of GET /events, in place of a mesh"
+    )
+    simulate_.add_argument("--json", action="store_true", help="everything, as one JSON object")
+    export_ = looks.add_parser("export", help="print the log of tasks, an entry a line")
+    for look in (simulate_, export_):
+        look.add_argument(
+            "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+        )
+    tasks_.set_defaults(command=tasks)
 
 
 def _add_backup(commands: Any) -> None:
@@ -123,7 +150,7 @@ def up(parsed: argparse.Namespace) -> int:
     from cerebro.address import Address
     from cerebro.embedded.child import ServerFailed
     from cerebro.launcher import Launcher, LauncherError
-    from cerebro.options import Options
+    from cerebro.options import Options, instances, known
     from cerebro.runfile import AlreadyRunning
     from cerebro.settings import SettingsError, read
 
@@ -131,7 +158,8 @@ def up(parsed: argparse.Namespace) -> int:
         settings = read(os.environ)  # a mistake in the settings is said here, once, and not by five actors
         agents = sorted(load(settings.agents.profiles_dir))
         http, nats = Address.parse(parsed.http), Address.parse(parsed.nats)
-        options = Options(data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents)
+        counts = {**known(settings.agents.instances, agents), **instances(parsed.agent, agents)}
+        options = Options(data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents, instances=counts)
         asyncio.run(until_signal(Launcher(options).run))
     except (AlreadyRunning, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
         print(f"cerebro: {failure}", file=sys.stderr)
@@ -212,6 +240,13 @@ def rebuild(parsed: argparse.Namespace) -> int:
 def reembed(parsed: argparse.Namespace) -> int:
     """Fill another space of vectors."""
     from cerebro.reembed import main as handle
+
+    return handle(parsed)
+
+
+def tasks(parsed: argparse.Namespace) -> int:
+    """Judge recorded assignments again, or print the log of tasks."""
+    from cerebro.tasks import main as handle
 
     return handle(parsed)
 

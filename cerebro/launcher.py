@@ -66,8 +66,8 @@ class Launcher:
             for server in self._servers:
                 group.create_task(self._supervisors[server.name].keep(), name=f"keep {server.name}")
             await together([self._prepare("database"), self._prepare("streams")])
-            for name in ("memory", *self._options.agents, "gateway"):
-                group.create_task(self._start_actor(name), name=f"keep {name}")
+            for name, actor in {"memory": "memory", **self._options.agent_processes, "gateway": "gateway"}.items():
+                group.create_task(self._start_actor(name, actor), name=f"keep {name}")
             await asyncio.sleep(0)  # let each register its supervisor
             await together(supervisor.settled.wait() for supervisor in self._supervisors.values())
             if self._supervisors["gateway"].quarantined:
@@ -84,14 +84,14 @@ class Launcher:
         self._write()
         progress(part.name, began)
 
-    async def _start_actor(self, name: str) -> None:
-        """Start an actor and keep it. That it fails at first is not the end: it is tried again, as after a crash. Only what the
-        settings are to blame for is: ActorMisconfigured.
+    async def _start_actor(self, name: str, actor: str) -> None:
+        """Start the process `name` of an actor and keep it. That it fails at first is not the end: it is tried again, as after a
+        crash. Only what the settings are to blame for is: ActorMisconfigured.
         """
-        command = [*self._options.actor_command, name]
-        actor = ActorProcess(name, command, self._environment(), self._log(name), ACTOR_STOP_S)
+        command = [*self._options.actor_command, actor]
+        process = ActorProcess(name, command, self._environment(), self._log(name), ACTOR_STOP_S)
         try:
-            await self._start(actor)
+            await self._start(process)
         except ActorMisconfigured:
             raise
         except ServerFailed as failure:
@@ -108,7 +108,7 @@ class Launcher:
 
     async def _stop(self) -> None:
         began = time.monotonic()
-        for layer in (("gateway",), self._options.agents, ("memory",), EXTERNAL):
+        for layer in (("gateway",), self._options.agent_processes, ("memory",), EXTERNAL):
             await together(self._supervisors[name].part.stop() for name in layer if name in self._supervisors)
         runfile.remove(self._data)
         progress("stopped", began)

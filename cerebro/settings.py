@@ -17,6 +17,7 @@ from agents.llm.settings import LlmSettings
 from agents.settings import AgentSettings
 from bus.secret import Secret
 from bus.settings import BusSettings
+from gateway.a2a.settings import A2ASettings
 from gateway.settings import GatewaySettings
 from memory.settings import MemorySettings
 
@@ -44,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm: LlmSettings = LlmSettings()
     llm_by_agent: dict[str, LlmSettings] = {}
     gateway: GatewaySettings = GatewaySettings()
+    a2a: A2ASettings = A2ASettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is written to stderr: this level and above."""
 

@@ -37,7 +37,8 @@ def application(gate: Gate) -> ASGIApp:
     by_path = sorted(ROUTES, key=lambda r: r.path)
     doors = {path: PathDoor(gate, replies, routes) for path, routes in groupby(by_path, key=lambda r: r.path)}
     in_order = dict.fromkeys(r.path for r in ROUTES)  # the table's order: `/recent` stands before `/{episode_id}`
-    router = Router([Path(path, doors[path]) for path in in_order], redirect_slashes=False, default=_Unmatched(gate))
+    also = [Path(path, doors[route.path]) for route in ROUTES for path in route.also]
+    router = Router([*(Path(path, doors[path]) for path in in_order), *also], redirect_slashes=False, default=_Unmatched(gate))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -12,6 +12,7 @@ from bus.entries import VIA
 from bus.errors import CerebroError, TooManyRequests, Unavailable
 from bus.ids import derived, uuid7
 from bus.subjects import Subject
+from gateway.a2a.settings import A2ASettings
 from gateway.identity.guard import Guard
 from gateway.identity.keyring import Keyring
 from gateway.metrics import Metrics
@@ -42,14 +43,19 @@ def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
 def problem(error: CerebroError | Problem, headers: dict[str, str] | None = None) -> Answer:
     """An answer whose body is an RFC 9457 problem document."""
     document = error if isinstance(error, Problem) else error.problem()
-    headers = dict(headers or {})
-    if document.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    if document.status in {429, 503}:
-        after = error.retry_after_s if isinstance(error, Unavailable | TooManyRequests) else Unavailable.retry_after_s
-        headers["retry-after"] = str(max(1, round(after)))
+    headers = {**(headers or {}), **what_next(error, document.status)}
     told = {"type": document.type, **msgspec.to_builtins(document), "detail": document.detail}
     return Answer(status=document.status, content=msgspec.json.encode(told), media=PROBLEM_JSON, headers=headers)
+
+
+def what_next(error: CerebroError | Problem, status: int) -> dict[str, str]:
+    """The headers of an error that tell its caller what to do: how to say who they are, or when to try again."""
+    if status == 401:
+        return {"www-authenticate": "Bearer"}
+    if status not in {429, 503}:
+        return {}
+    after = error.retry_after_s if isinstance(error, Unavailable | TooManyRequests) else Unavailable.retry_after_s
+    return {"retry-after": str(max(1, round(after)))}
 
 
 class Ids:
@@ -70,19 +76,29 @@ class Gate:
     """The parts that every request shares.
 
     `bus` is there once NATS has been reached; `closing` is set when the gateway stops; `documents` are the answers that
-    never change, by name.
+    never change, by name. `webhooks_changed` is set when there is a webhook more or less, `webhooks_open` are served here.
     """
 
-    def __init__(self, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(self, settings: GatewaySettings, metrics: Metrics, a2a: A2ASettings) -> None:
         self.settings = settings
+        self.a2a = a2a
         self.metrics = metrics
         self.closing = asyncio.Event()
         self.started = time.monotonic()
         self.requests = 0
         self.streams = 0
+        self.webhooks_changed = asyncio.Event()
+        self.webhooks_open = 0
         self.documents: dict[str, Answer] = {}
         self.guard = Guard(settings, Keyring(lambda: self.bus, settings.key_cache_s))
         self._bus: Bus | None = None
+        self._card = ("", 0.0)
+
+    def card_since(self, tag: str) -> float:
+        """Since when the agent card has been as it is, as far as this gateway knows; in seconds since 1970."""
+        if self._card[0] != tag:
+            self._card = (tag, time.time())
+        return self._card[1]
 
     @property
     def bus(self) -> Bus:
@@ -100,7 +116,7 @@ class Gate:
 
 
 class Call:
-    """One request, decoded: `body`, `query` and `path` are Structs of its route."""
+    """One request, decoded: `body`, `query` and `path` are Structs of its route; body and query bytes where it is `undecoded`."""
 
     def __init__(self, gate: Gate, body: Any, query: Any, path: Any, ids: Ids, headers: dict[str, str]) -> None:
         self.gate = gate
@@ -113,6 +129,10 @@ class Call:
     @property
     def settings(self) -> GatewaySettings:
         return self.gate.settings
+
+    @property
+    def a2a(self) -> A2ASettings:
+        return self.gate.a2a
 
     @property
     def bus(self) -> Bus:

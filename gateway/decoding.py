@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
+from msgspec import inspect as shape
 
 from bus.entries import BAD_BODY
 from bus.errors import TITLES, Refused
@@ -112,6 +113,7 @@ def convert(values: Mapping[str, str], kind: Any, unknown: str = "unknown field"
     errors += [
         FieldError(path=f"$.{name}", message="must not contain the NUL character") for name, value in values.items() if "\x00" in value
     ]
+    errors += [FieldError(path=f"$.{name}", message="leave it out to say nothing") for name in _emptied(kind) if _is_null(values.get(name))]
     if errors:
         refuse(errors, status=status)
     if kind is None:
@@ -120,6 +122,24 @@ def convert(values: Mapping[str, str], kind: Any, unknown: str = "unknown field"
         return msgspec.convert(dict(values), kind, strict=False)
     except msgspec.ValidationError as e:
         refuse([fault(e, kind)], status=status)
+
+
+@functools.cache
+def _emptied(kind: Any) -> frozenset[str]:
+    """The fields of `kind` in which msgspec takes the text `null` for nothing: those that may be None, and are no text."""
+    found = strict.type_shape(kind) if kind is not None else None
+    if not isinstance(found, shape.StructType):
+        return frozenset()
+    unions = {f.encode_name: f.type.types for f in found.fields if isinstance(f.type, shape.UnionType)}
+    return frozenset(
+        name
+        for name, types in unions.items()
+        if any(isinstance(t, shape.NoneType) for t in types) and not any(isinstance(t, shape.StrType) for t in types)
+    )
+
+
+def _is_null(text: str | None) -> bool:
+    return text is not None and text.lower() == "null"
 
 
 def decode_path(encoded: Mapping[str, str], kind: Any, status: int) -> Any:

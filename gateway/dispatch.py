@@ -62,17 +62,18 @@ class PathDoor:
         route = self._routes.get("GET" if method == "HEAD" else method)
         if route is None:
             return problem(refusal(405, f"{self._template} takes {self._allow}"), {"allow": self._allow})
+        tell = route.tell or problem
         try:
             caller = await self._gate.guard.admit(route.needs, exchange.header("authorization"), exchange.address)
             with self._room(route):
                 return await self._run(route, exchange, caller)
         except CerebroError as e:
-            return problem(e)
+            return tell(e)
         except ClientGoneError:
-            return problem(bad_request("the request ended before its body did"))
+            return tell(bad_request("the request ended before its body did"))
         except Exception:  # the last line of defence: a fault of ours is logged with its trace and told without it
             log.exception("%s %s failed", method, self._template)
-            return problem(Problem(title=TITLES[500], status=500, detail="an internal error; it has been logged"))
+            return tell(Problem(title=TITLES[500], status=500, detail="an internal error; it has been logged"))
 
     @contextmanager
     def _room(self, route: Route) -> Iterator[None]:
@@ -91,7 +92,8 @@ class PathDoor:
     async def _run(self, route: Route, exchange: Exchange, caller: Caller) -> Answer:
         path_status = 400 if route.method == "PUT" else 404  # what cannot be an id names nothing that is there
         path = decoding.decode_path(exchange.scope.get("path_params", {}), route.path_type, path_status)
-        query = decoding.decode_query(exchange.scope["query_string"], route.query)
+        raw_query: bytes = exchange.scope["query_string"]
+        query = raw_query if route.undecoded else decoding.decode_query(raw_query, route.query)
         raw, body = await self._body(route, exchange)
         caller.may_write(route, body)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.scope["headers"]}
@@ -100,7 +102,7 @@ class PathDoor:
             try:
                 return await route.handler(Call(self._gate, body, query, path, ids, headers))
             except CerebroError as e:
-                return problem(e)
+                return (route.tell or problem)(e)
 
         key = key_of(exchange.header_values(KEY)) if route.method == "POST" else None
         if key is None:
@@ -118,6 +120,8 @@ class PathDoor:
         length = exchange.header("content-length")
         media = self._media(route, exchange, oversized=length is not None and length.isdigit() and int(length) > bytes_max)
         raw = await exchange.body(bytes_max, settings.body_s_max)
+        if route.undecoded:
+            return raw, raw
         if media.endswith("ndjson"):
             body = decoding.decode_lines(raw, route.body.__args__[0], ACTIONS_MAX)
         else:

@@ -96,7 +96,7 @@ class Exchange:
         """Send the whole answer; close the connection where the request's body was not read to its end."""
         unread = self._body_pending
         headers = {"content-type": answer.media, "content-length": str(len(answer.content)), **answer.headers}
-        if answer.status == 204:
+        if answer.status in {204, 304}:
             del headers["content-type"], headers["content-length"]
         if unread:
             headers["connection"] = "close"

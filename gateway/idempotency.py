@@ -102,7 +102,8 @@ class FirstReplies:
 
     async def _keep(self, name: str, print_: str, owner: str, answer: Answer, revision: int) -> None:
         """Keep a final reply. Where it cannot be kept, the request would be run again, with the same effects."""
-        final = answer.status < 500 and answer.status != 408 and len(answer.content) <= REPLY_BYTES_MAX
+        whole = answer.parts is None and len(answer.content) <= REPLY_BYTES_MAX
+        final = whole and answer.status < 500 and answer.status != 408
         record = KeptReply(fingerprint=print_, state="open", owner=owner, since=time.time())
         if final:
             record = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""The gateway as an actor: serve HTTP, keep a connection to NATS, count what the log accepts, stop in good order."""
+"""The gateway as an actor: serve HTTP, keep a connection to NATS, stop in good order."""
 
 import asyncio
 import logging
@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import uvicorn
 
+from bus.cancelling import end
 from bus.connection import Bus
 from bus.errors import Unavailable
 from bus.settings import BusSettings
+from gateway.a2a.push import Push
+from gateway.a2a.settings import A2ASettings
 from gateway.app import application
 from gateway.call import Gate
-from gateway.listener import count_messages
 from gateway.metrics import Metrics
 from gateway.server import bind, server
 from gateway.settings import GatewaySettings
@@ -22,12 +24,14 @@ CONNECT_PAUSE_S = 0.5
 """Pause before the first connection to NATS is tried again; later ones are the client's own affair."""
 
 
-async def run(bus: BusSettings, settings: GatewaySettings, ready: Callable[[], None], stop: asyncio.Event) -> None:
+async def run(
+    bus: BusSettings, settings: GatewaySettings, ready: Callable[[], None], stop: asyncio.Event, a2a: A2ASettings | None = None
+) -> None:
     """Serve until `stop` is set. `ready` is called once the socket is bound, NATS there or not (then 503s).
 
     Raises `OSError` when the address is taken.
     """
-    gate = Gate(settings, Metrics())
+    gate = Gate(settings, Metrics(), a2a or A2ASettings())
     http = server(application(gate), settings, ready)
     listening = bind(settings)
     host, port = listening.getsockname()[:2]
@@ -37,14 +41,14 @@ async def run(bus: BusSettings, settings: GatewaySettings, ready: Callable[[], N
             connection = group.create_task(_connect(bus, gate), name="gateway: NATS")
             group.create_task(_stop(stop, gate, http), name="gateway: stop")
             await http.serve([listening])
-            connection.cancel()
+            await end(connection)
             stop.set()  # a server that ended by itself ends the rest
     finally:
         await gate.disconnect()
 
 
 async def _connect(settings: BusSettings, gate: Gate) -> None:
-    """Reach NATS for the first time, however long that takes, and listen to what the log accepts."""
+    """Reach NATS for the first time, however long that takes; then serve webhooks."""
     while True:
         try:
             bus = await Bus.connect(settings, "gateway")
@@ -53,8 +57,7 @@ async def _connect(settings: BusSettings, gate: Gate) -> None:
             await asyncio.sleep(CONNECT_PAUSE_S)
         else:
             gate.connect(bus)
-            await count_messages(bus, gate.metrics)
-            return
+            await Push(gate, bus).run()
 
 
 async def _stop(stop: asyncio.Event, gate: Gate, http: uvicorn.Server) -> None:

@@ -89,7 +89,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {str(s): _response(route, when) for s, when in route.statuses.items()},
     }
     for status in sorted(_problems(route) - set(route.statuses)):
-        operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        told = {"description": WHEN[status], "content": {JSON: {"schema": {"type": "object"}}}}  # as another protocol has it
+        operation["responses"][str(status)] = told if route.tell else {"$ref": f"#/components/responses/Problem{status}"}
     if route.needs is not Needs.NOTHING:
         operation["security"] = [{}, {KEY_SCHEME: []}]
         operation["x-needs"] = route.needs.value

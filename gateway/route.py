@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from bus.errors import CerebroError
     from gateway.call import Answer, Call
+    from schemas.problem import Problem
 
 
 class Area(StrEnum):
@@ -15,6 +17,7 @@ class Area(StrEnum):
 
     MESH = "neural mesh"
     MEMORY = "memory"
+    A2A = "agent to agent"
     OPERATIONS = "operations"
 
 
@@ -36,9 +39,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `body`, `query` and `path_type` are Structs; `statuses` says what each success means, `problems` which errors
     there are beside those every route has. `hidden` fields of the body are words between agents, unknown at this door.
+    `raw` is the media type of an answer that is not JSON. `undecoded`: another protocol says what body and query mean, so that
+    they go to the handler as they came; `tell` is how it tells errors. `also` are further paths, which the documents do not name.
     `needs` is what a key must be for, `acts_as` the field of the body that says in whose name the
     caller writes; a key that is for some names only may not write where there is none.
-    `raw` is the media type of an answer that is not JSON.
     """
 
     method: str
@@ -58,6 +62,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     ndjson: bool = False
     batch: bool = False
     raw: str | None = None
+    undecoded: bool = False
+    tell: "Callable[[CerebroError | Problem], Answer] | None" = None
+    also: tuple[str, ...] = ()
     example: dict[str, Any] | None = None
     reply_example: dict[str, Any] | None = None
 

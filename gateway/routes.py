@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.a2a.routes import A2A
 from gateway.api import actions, consensus, emotion, events, learning, lifecycle, members, operations, recall, semantic, tasks, working
 from gateway.health import HealthView
 from gateway.route import NOBODY, Area, Needs, Route
@@ -302,7 +303,7 @@ MEMORY: list[Route] = [
         body=forgetting.ForgetRequest,
         hidden=("id",),
         reply=forgetting.ForgetReceipt,
-        problems=(409,),
+        problems=(404, 409),
         statuses={200: "Erased everywhere; the receipt."},
         example={"session_id": "support-4711"},
     ),
@@ -454,4 +455,4 @@ OPERATIONS: list[Route] = [
     ),
 ]
 
-ROUTES: tuple[Route, ...] = (*MESH, *MEMORY, *OPERATIONS)
+ROUTES: tuple[Route, ...] = (*MESH, *MEMORY, *A2A, *OPERATIONS)

@@ -53,6 +53,10 @@ class Corpus(msgspec.Struct, frozen=True):
         return math.ceil(texts * self.passages / self.texts) if self.texts else texts
 
 
+Counted = asyncio.Future[Corpus]
+"""It is counted once for both arms, while the question is embedded."""
+
+
 class Arms:
     """`reach` runs those that the mode asks for, at the same time. Without an embedding there is the text arm only."""
 
@@ -63,41 +67,50 @@ class Arms:
         self._settings = settings
         self._nearest = statement("vector_arm_nearest", space=space.id, dimensions=space.dimensions) if space else None
 
+    def begin(self, asked: SearchRequest) -> None:
+        """Embed the question already: of all that `reach` has to wait for, it takes longest."""
+        if self._embedding is not None and asked.mode != "text":
+            self._embedding.begin(asked.query)
+
     async def reach(self, asked: SearchRequest, filters: Filters, depth: int) -> tuple[Arm, Arm]:
         """The best passages of about `depth` texts by each arm, as what they belong to. Raises `Unavailable`."""
-        _, agent_id, *_, as_of_time, as_of_seq = filters
-        (counted,) = await self._database.rows(CORPUS, agent_id, as_of_time, as_of_seq)
-        corpus = Corpus(*counted)
+        corpus = asyncio.ensure_future(self._corpus(filters))
         text = self._text(asked.query, filters, depth, corpus) if asked.mode != "vector" else _nothing()
         vector = self._vector(asked.query, filters, depth, corpus) if asked.mode != "text" else _nothing()
         return await asyncio.gather(text, vector)
 
-    async def _text(self, query: str, filters: Filters, depth: int, corpus: Corpus) -> Arm:
-        most, s = corpus.passages_for(depth), self._settings
+    async def _corpus(self, filters: Filters) -> Corpus:
+        _, agent_id, *_, as_of_time, as_of_seq = filters
+        (counted,) = await self._database.rows(CORPUS, agent_id, as_of_time, as_of_seq)
+        return Corpus(*counted)
+
+    async def _text(self, query: str, filters: Filters, depth: int, counted: Counted) -> Arm:
+        corpus, s = await counted, self._settings
+        most = corpus.passages_for(depth)
         weights = (s.bm25_k1, s.bm25_b, float(corpus.passages), corpus.length)
         found = await self._database.rows(TEXT, query, *filters, most, *weights, s.text_terms_max)
         return _arm(found, most)
 
-    async def _vector(self, query: str, filters: Filters, depth: int, corpus: Corpus) -> Arm:
+    async def _vector(self, query: str, filters: Filters, depth: int, counted: Counted) -> Arm:
         """Few candidates are compared one by one: exact, and quicker than an index that must pass over the others."""
         if self._embedding is None or self._space is None or self._nearest is None:
             return NOTHING
-        most = corpus.passages_for(depth)
-        vector, are_few = await asyncio.gather(self._embedding.question(query), self._are_few(filters, corpus))
+        vector, are_few = await asyncio.gather(self._embedding.question(query), self._are_few(filters, counted))
+        most = (await counted).passages_for(depth)
         if not are_few:
             found = await self._database.rows(self._nearest, vector, *filters, most)
             if len(found) >= most:
                 return _arm(found, most)
         return _arm(await self._database.rows(EXACT, vector, *filters, most, self._space.id), most)
 
-    async def _are_few(self, filters: Filters, corpus: Corpus) -> bool:
+    async def _are_few(self, filters: Filters, counted: Counted) -> bool:
         """Whether the candidates are few: by what there is at all, or else by counting what the filters leave."""
-        most = self._settings.exact_len_max
+        corpus, most = await counted, self._settings.exact_len_max
         kinds, _, tags, importance_min, since, until, *_ = filters
         if corpus.passages <= most or ("episode" in kinds and not tags and importance_min is since is until is None):
             return corpus.passages <= most
-        (counted,) = await self._database.rows(COUNT, *filters, most + 1)
-        return bool(counted["candidates"] <= most)
+        (found,) = await self._database.rows(COUNT, *filters, most + 1)
+        return bool(found["candidates"] <= most)
 
 
 async def _nothing() -> Arm:

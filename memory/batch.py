@@ -34,12 +34,14 @@ class Batch(msgspec.Struct):
         rows, settled = rows_of([delivery.entry for delivery in deliveries])
         return cls(list(deliveries), rows, settled, [])
 
-    def join(self, later: "Batch") -> None:
-        """Take in the next, so that both are committed together. What was delivered again may stand before what is here, or in both."""
-        self.deliveries += later.deliveries
-        rows = {row.stream_seq: row for row in (*self.rows, *later.rows)}
-        self.rows = [rows[seq] for seq in sorted(rows)]
-        self.settled |= later.settled
+    @classmethod
+    def joined(cls, batches: Sequence["Batch"]) -> Self:
+        """What was delivered one after the other, to be committed together. What was delivered again may stand before the others, or
+        in several.
+        """
+        rows = {row.stream_seq: row for batch in batches for row in batch.rows}
+        settled = {seq: outcome for batch in batches for seq, outcome in batch.settled.items()}
+        return cls([d for batch in batches for d in batch.deliveries], [rows[seq] for seq in sorted(rows)], settled, [])
 
     @property
     def last(self) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import bisect
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -70,20 +70,21 @@ def statement(name: str, **constants: int) -> Statement:
 
 
 class Times:
-    """A histogram of one statement's durations."""
+    """A histogram of durations, as of one statement; `bounds_s` are the upper bounds of its buckets."""
 
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BUCKETS_S) + 1)
+    def __init__(self, bounds_s: Sequence[float] = BUCKETS_S) -> None:
+        self._bounds_s = bounds_s
+        self._counts = [0] * (len(bounds_s) + 1)
         self._sum_s = 0.0
 
     def add(self, seconds: float) -> None:
-        self._counts[bisect.bisect_left(BUCKETS_S, seconds)] += 1
+        self._counts[bisect.bisect_left(self._bounds_s, seconds)] += 1
         self._sum_s += seconds
 
     def view(self) -> QueryTimes:
         """Cumulative, as Prometheus counts: each bucket holds all that took no longer."""
         total, buckets = 0, {}
-        for bound, count in zip(BUCKETS_S, self._counts, strict=False):
+        for bound, count in zip(self._bounds_s, self._counts, strict=False):
             total += count
             buckets[f"{bound:g}"] = total
         return QueryTimes(count=sum(self._counts), sum_s=self._sum_s, buckets=buckets)

@@ -144,13 +144,18 @@ class Embedding:
 
     async def question(self, text: str) -> HalfVector:
         """The vector of one question; whoever asks the same meanwhile or soon after shares it. Raises `EmbeddingFailed`."""
+        return await asyncio.shield(self.begin(text))
+
+    def begin(self, text: str) -> asyncio.Future[HalfVector]:
+        """Make the vector of a `question` that is likely to be asked next; nobody has to wait for it."""
         asked = self._asked.pop(text, None)
         if asked is None or asked.cancelled() or (asked.done() and asked.exception()):
             asked = asyncio.ensure_future(self._question(text))
+            asked.add_done_callback(_look_at)
         self._asked[text] = asked
         if len(self._asked) > QUESTIONS_KEPT_MAX:
             del self._asked[next(iter(self._asked))]
-        return await asyncio.shield(asked)
+        return asked
 
     async def queue(self, texts: Sequence[str]) -> list[HalfVector | None]:
         """The vectors of a batch; None for a text that the model will never take. Raises `EmbeddingFailed`."""
@@ -162,6 +167,12 @@ class Embedding:
 
     async def _question(self, text: str) -> HalfVector:
         return HalfVector(await self._engine.question(text))  # asyncpg would take a bare row for one more dimension of an array
+
+
+def _look_at(asked: asyncio.Future[HalfVector]) -> None:
+    """Take note of a failure, so that asyncio does not complain where nobody waits; the next who asks tries again."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def be_nice() -> None:

@@ -64,8 +64,10 @@ class EpisodeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def episode_row(entry: Entry) -> EpisodeRow:
     """The row of a well-formed entry. Raises RecursionError where its body is nested too deeply to be written again."""
-    body = storable(msgspec.to_builtins(entry.body))
-    return _row(entry, _remembered(entry, body), body)
+    body = msgspec.to_builtins(entry.body)
+    cleaned = storable(body)
+    action = _remembered(entry, cleaned) if cleaned is not body or not isinstance(entry.body, Action) else entry.body
+    return _row(entry, action, cleaned)
 
 
 def _remembered(entry: Entry, body: dict[str, Any]) -> Action:

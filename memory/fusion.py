@@ -13,7 +13,7 @@ import msgspec
 from schemas.memory import Why
 
 RANK_NONE: Final = 2**31
-"""The rank of what no arm listed, for the order."""
+"""The rank of what an arm did not list, for the order."""
 
 Place = tuple[float, int, str, str]
 """Minus the score, the better rank, id and kind."""
@@ -81,8 +81,9 @@ class Evidence(msgspec.Struct):
     @property
     def place(self) -> Place:
         """Its place in the order, smaller is better; no two hits have the same."""
-        ranks = [rank for rank in (self.text_rank, self.vector_rank) if rank is not None]
-        return (-self.score, min(ranks, default=RANK_NONE), self.found.id, self.found.kind)
+        text = RANK_NONE if self.text_rank is None else self.text_rank
+        vector = RANK_NONE if self.vector_rank is None else self.vector_rank
+        return (-self.score, min(text, vector), self.found.id, self.found.kind)
 
     def fused(self) -> Fused:
         why = Why(text=self.text, vector=self.vector, neighbour=self.neighbour, graph=self.graph)
@@ -129,8 +130,11 @@ def lean(hits: dict[Found, Evidence], neighbours: Sequence[Neighbour], *, weight
     takes from its context: c / (c + terms), the form of Dirichlet smoothing (Zhai & Lafferty 2004), c being `context_terms`.
     """
     for n in neighbours:
+        hit = hits.get(n.found)
+        if hit is None:
+            hit = hits[n.found] = Evidence(n.found)
         share = context_terms / (context_terms + n.terms)
-        hits.setdefault(n.found, Evidence(n.found)).neighbour += hits[n.source].own * weight / n.distance * share
+        hit.neighbour += hits[n.source].own * weight / n.distance * share
 
 
 def grow(hits: dict[Found, Evidence], scores: Sequence[tuple[Found, float]]) -> None:

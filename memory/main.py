@@ -35,6 +35,7 @@ from memory.search import Search
 from memory.settings import MemorySettings
 from memory.spaces import claim_space, clear_away
 from memory.stats import Stats
+from memory.tally import Tally
 from memory.working import WorkingMemory
 
 log = logging.getLogger("cerebro.memory")
@@ -101,7 +102,8 @@ async def _serve(
     space = await claim_space(database, embedding.model, embedding.dimensions) if embedding is not None else None
     embedder = Embedder(database, embedding, space, arrivals, settings) if embedding is not None and space is not None else None
     fold = Fold(database, projections(database))
-    persister = Persister(bus, database, fold, arrivals, settings, announce=embedder.wake if embedder else _nobody)
+    tally = Tally()
+    persister = Persister(bus, database, fold, arrivals, tally, settings, announce=embedder.wake if embedder else _nobody)
     working = WorkingMemory(database, cache)
     search = Search(database, cache, embedding, space, settings)
     recalls = Recalls(database, settings)
@@ -110,7 +112,7 @@ async def _serve(
     eraser = Eraser(bus, database, cache, settings)
     forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
     sealer = Sealer(bus, database, kept(Path(settings.seal_keys_dir)) if settings.seal_keys_dir else None, settings)
-    stats = Stats(database, cache, embedding)
+    stats = Stats(database, cache, tally, embedding)
     questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()

@@ -25,6 +25,14 @@ LAYERS: Final = 6
 HEADS: Final = 12
 HEAD_WIDTH: Final = DIMENSIONS // HEADS
 NORM_EPSILON: Final = 1e-12
+IN_BLOCKS: Final = "X86_V4" in np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", ())
+"""Whether OpenBLAS takes small matrices as they are (AVX-512: up to a million multiplications). It copies larger ones, and on other
+processors all, into an order of its own first, which for the few words of a question costs as much as the product.
+"""
+PART_LEN: Final = 384
+BLOCK_LEN: Final = 64
+ROWS_MAX: Final = 40
+"""A product of so many rows with a block of `PART_LEN` × `BLOCK_LEN` numbers is small."""
 
 
 def model_folder() -> Path:
@@ -95,19 +103,42 @@ class _Norm:
         self._weight, self._bias = weight, bias
 
     def __call__(self, x: Floats) -> Floats:
-        x = x - x.mean(axis=-1, keepdims=True)
-        x /= np.sqrt((x * x).mean(axis=-1, keepdims=True) + np.float32(NORM_EPSILON))
-        return x * self._weight + self._bias
+        """Of each row, in place."""
+        x -= x.mean(axis=-1, keepdims=True)
+        variance = np.einsum("...i,...i->...", x, x)[..., None]
+        variance /= np.float32(DIMENSIONS)
+        variance += np.float32(NORM_EPSILON)
+        x /= np.sqrt(variance)
+        x *= self._weight
+        x += self._bias
+        return x
 
 
 class _Linear:
+    """A product with a matrix, which is kept in blocks where that is quicker."""
+
     def __init__(self, weight: Floats, bias: Floats) -> None:
-        self._weight, self._bias = np.ascontiguousarray(weight.T), bias
+        wide, deep = weight.shape
+        part, block = (PART_LEN, BLOCK_LEN) if IN_BLOCKS else (deep, wide)
+        self._blocks = np.ascontiguousarray(weight.reshape(wide // block, block, deep // part, part).transpose(2, 0, 3, 1))
+        self._bias = bias
 
     def __call__(self, x: Floats) -> Floats:
-        flat: Floats = x.reshape(-1, x.shape[-1]) @ self._weight
-        flat += self._bias
-        return flat.reshape(*x.shape[:-1], -1)
+        rows = x.reshape(-1, x.shape[-1])
+        product = np.empty((len(rows), len(self._bias)), dtype=np.float32)
+        step = math.ceil(len(rows) / math.ceil(len(rows) / ROWS_MAX)) if IN_BLOCKS else len(rows)
+        for start in range(0, len(rows), step):
+            self._multiply(rows[start : start + step], product[start : start + step])
+        product += self._bias
+        return product.reshape(*x.shape[:-1], -1)
+
+    def _multiply(self, rows: Floats, product: Floats) -> None:
+        parts, blocks, part, block = self._blocks.shape
+        into = product.reshape(len(rows), blocks, block).swapaxes(0, 1)
+        if parts == 1:
+            np.matmul(rows, self._blocks[0], out=into)
+        else:
+            np.matmul(rows.reshape(len(rows), parts, 1, part).transpose(1, 2, 0, 3), self._blocks).sum(axis=0, out=into)
 
 
 class _Layer:
@@ -123,8 +154,12 @@ class _Layer:
         self._norm = _norm_of(weights, f"{name}.output.LayerNorm")
 
     def __call__(self, x: Floats, away: Floats) -> Floats:
-        x = self._attended_norm(x + self._attended(self._attention(x, away)))
-        return self._norm(x + self._narrow(gelu(self._wide(x))))
+        attended = self._attended(self._attention(x, away))
+        attended += x
+        x = self._attended_norm(attended)
+        narrow = self._narrow(gelu(self._wide(x)))
+        narrow += x
+        return self._norm(narrow)
 
     def _attention(self, x: Floats, away: Floats) -> Floats:
         texts, width, _ = x.shape

@@ -13,13 +13,13 @@ from msgspec.structs import replace
 
 from memory.database import Connection, Database, statement
 from memory.episode_row import EpisodeRow
-from schemas.tasks import Assignment, Cancel, Failure, Finished, Result, Submission
+from schemas.tasks import Assignment, Cancel, Failure, Finished, Result, Split, Submission
 
 KNOWN: Final = statement("known_tasks")
 PUT: Final = statement("put_tasks")
 ERASE: Final = statement("erase_tasks")
 
-TELLING: Final = (Submission, Assignment, Result, Failure, Cancel, Finished)
+TELLING: Final = (Submission, Assignment, Split, Result, Failure, Cancel, Finished)
 """Entries that say who holds a task. Progress does not."""
 
 
@@ -57,6 +57,8 @@ def _told(task: TaskRow, row: EpisodeRow) -> TaskRow:
     match entry.body:
         case Assignment(fence=fence) if fence == task.fence + 1:
             return replace(task, fence=fence, agent_id=entry.agent, assigned_seq=entry.seq, assigned_at=entry.time)
+        case Split():
+            return replace(task, agent_id=None)
         case Result(fence=fence) if _holds(task, entry.agent, fence):
             return replace(task, agent_id=None, settled=True)
         case Failure(fence=fence, error=error) if _holds(task, entry.agent, fence):

@@ -62,6 +62,8 @@ def passages_of(row: EpisodeRow) -> list[Passage]:
 def in_parts(whole: Passage) -> list[Passage]:
     """A passage in as many as its content needs. The labels stand with the first: one place is enough to be found by."""
     first, *others = chunks(whole.content, PASSAGE_LEN_MAX)
+    if first == whole.content:
+        return [whole]
     replace = msgspec.structs.replace
     return [replace(whole, content=first), *(replace(whole, part=n, content=c, labels="") for n, c in enumerate(others, 1))]
 

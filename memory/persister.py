@@ -15,15 +15,15 @@ the next is read, and the one before is settled: PostgreSQL is the slowest, and 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, TypeVar
 
 from bus import subjects
 from bus.cancelling import heed
 from bus.connection import Bus
-from bus.delivery import Ack, Terminal, settle
+from bus.delivery import Ack, Outcome, Terminal, settle
 from bus.errors import CerebroError, Unavailable
-from bus.log import Durable
+from bus.log import Delivery, Durable
 from memory.arrivals import Arrivals
 from memory.batch import Batch, Settled, in_portions
 from memory.database import RAISED, Connection, Database, refused_reason
@@ -32,57 +32,82 @@ from memory.episodes import known_contents
 from memory.fold import Fold
 from memory.positions import PERSISTER, advance
 from memory.settings import MemorySettings
+from memory.tally import Tally
 from schemas.memory import Changed
 
 log = logging.getLogger("cerebro.memory")
 
+T = TypeVar("T")
+
 CONSUMER: Final = "memory"
 """Name of the durable consumer, and of the dead letters' subject."""
+PIECE_LEN_MAX: Final = 100
+"""Most entries that are worked on without a pause: the next statement of the commit under way waits no longer than that."""
 AHEAD_MAX: Final = 2
-"""Most batches that are read ahead of the one that is being committed; each has at most `batch_len_max` entries."""
+"""Most that is read ahead of the batch that is being committed, in batches."""
 UNSETTLED_MAX: Final = 1
 """Most committed batches that wait to be settled behind the one that is; then the next is not committed."""
 
 Line = asyncio.Queue[Batch]
-"""Where batches wait for the next stage, in the order of the log."""
+"""Where pieces wait to be committed, and batches to be settled, in the order of the log."""
 
 
 class Persister:
     """Three stages over the durable consumer `memory`. `announce` is called after each commit, before anything is acknowledged."""
 
     def __init__(
-        self, bus: Bus, database: Database, fold: Fold, arrivals: Arrivals, settings: MemorySettings, *, announce: Callable[[], None]
+        self,
+        bus: Bus,
+        database: Database,
+        fold: Fold,
+        arrivals: Arrivals,
+        tally: Tally,
+        settings: MemorySettings,
+        *,
+        announce: Callable[[], None],
     ) -> None:
         self._bus = bus
         self._database = database
         self._fold = fold
         self._arrivals = arrivals
+        self._tally = tally
         self._settings = settings
         self._announce = announce
+        self._piece_len = min(PIECE_LEN_MAX, settings.batch_len_max)
 
     async def run(self) -> None:
         """Persist, for ever: while a batch is committed, the next is read and made rows of, and the one before is settled.
 
         What is on its way when this ends is delivered again, from the first that was not settled on.
         """
-        read, committed = Line(AHEAD_MAX), Line(UNSETTLED_MAX)
+        read, committed = Line(AHEAD_MAX * self._settings.batch_len_max // self._piece_len), Line(UNSETTLED_MAX)
         async with asyncio.TaskGroup() as stages:
             stages.create_task(self._read(read), name="persister reads")
             stages.create_task(self._commit(read, committed), name="persister commits")
             stages.create_task(self._settle(committed), name="persister settles")
 
     async def _read(self, read: Line) -> None:
-        s = self._settings
-        filters = subjects.MESH_SUBJECTS
-        durable = Durable(self._bus, name=CONSUMER, filters=filters, batch_max=s.batch_len_max, ack_wait_s=s.ack_wait_s, in_order=True)
-        async for deliveries in durable:
-            await read.put(Batch.of(deliveries))
+        durable = Durable(
+            self._bus,
+            name=CONSUMER,
+            filters=(),
+            batch_max=self._settings.batch_len_max,
+            piece_max=self._piece_len,
+            ack_wait_s=self._settings.ack_wait_s,
+            in_order=True,
+        )
+        async for piece in durable:
+            self._tally.add(piece)
+            await read.put(Batch.of(piece))
+            await asyncio.sleep(0)  # so that an answer of PostgreSQL is heeded before the next piece
 
     async def _commit(self, read: Line, committed: Line) -> None:
         while True:
-            batch = await read.get()
-            while len(batch.rows) < self._settings.batch_len_max and not read.empty():
-                batch.join(read.get_nowait())
+            pieces = [await read.get()]
+            room = self._settings.batch_len_max - self._piece_len
+            while sum(len(piece.rows) for piece in pieces) <= room and not read.empty():
+                pieces.append(read.get_nowait())
+            batch = Batch.joined(pieces)
             await self._persist(batch)
             await committed.put(batch)
 
@@ -163,9 +188,10 @@ class Persister:
 
     async def _tell(self, rows: Sequence[EpisodeRow]) -> None:
         try:
-            for row in rows:
-                changed = changed_by(row)
-                await self._bus.notify(subjects.CHANGED, changed, agent=row.agent_id, kind=changed.kind)
+            async for piece in _pieces(rows, self._piece_len):
+                for row in piece:
+                    changed = changed_by(row)
+                    await self._bus.notify(subjects.CHANGED, changed, agent=row.agent_id, kind=changed.kind)
         except CerebroError as e:
             log.info("nobody was told of what was committed: %s", e)
 
@@ -175,14 +201,24 @@ class Persister:
         Each message by itself: acknowledging only the last of a batch would save a fiftieth of the processor time, and would lose an
         entry that never arrived.
         """
-        for delivery in batch.deliveries:
-            outcome = batch.settled.get(delivery.entry.seq, Ack())
-            if isinstance(outcome, Terminal):
-                log.warning("sequence %d is buried: %s", delivery.entry.seq, outcome.reason)
-            try:
-                await settle(self._bus, delivery, outcome)
-            except CerebroError as e:
-                log.warning("sequence %d could not be settled, it will come again: %s", delivery.entry.seq, e)
+        async for piece in _pieces(batch.deliveries, self._piece_len):
+            for delivery in piece:
+                await self._settle_one(delivery, batch.settled.get(delivery.entry.seq, Ack()))
+
+    async def _settle_one(self, delivery: Delivery, outcome: Outcome) -> None:
+        if isinstance(outcome, Terminal):
+            log.warning("sequence %d is buried: %s", delivery.entry.seq, outcome.reason)
+        try:
+            await settle(self._bus, delivery, outcome)
+        except CerebroError as e:
+            log.warning("sequence %d could not be settled, it will come again: %s", delivery.entry.seq, e)
+
+
+async def _pieces(whole: Sequence[T], len_max: int) -> AsyncIterator[Sequence[T]]:
+    """`whole` in its order, with a pause behind each piece in which everything else that is ready gets its turn."""
+    for at in range(0, len(whole), len_max):
+        yield whole[at : at + len_max]
+        await asyncio.sleep(0)
 
 
 def changed_by(row: EpisodeRow) -> Changed:

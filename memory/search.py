@@ -2,6 +2,7 @@
 asked, in the graph. What has no vector yet is found by its words. The method: docs/recall.md.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
@@ -65,6 +66,7 @@ class Search:
         asked = msgspec.convert(storable(msgspec.to_builtins(asked)), SearchRequest)
         epoch = self._answers.epoch
         page = self._page(asked)
+        self._arms.begin(asked)
         state = await positions(self._database)
         key = self._key(state, asked)
         known, degraded = await self._answers.get(key), None
@@ -105,17 +107,25 @@ class Search:
         page, ranked, full = await self._ranking(asked, page)
         rest = [hit for hit in ranked if page.place is None or hit.place > page.place]
         following = self._following(page, rest, asked.limit, full=full)
+        hits, persisted = await asyncio.gather(self._shown(asked, page, rest), self._persisted(following))
         if following is not None and following.pin is None:
             pin = _persisted(state)
-            if _persisted(await positions(self._database)) != pin:
+            if persisted != pin:
                 return await self._found(asked, msgspec.structs.replace(page, pin=pin), state)
             following = msgspec.structs.replace(following, pin=pin)
         if following is not None and not rest:
             return await self._found(asked, following, state)
+        return Kept(hits, write_page(following) if following is not None else None)
+
+    async def _shown(self, asked: SearchRequest, page: Page, rest: Sequence[Evidence]) -> list[SearchHit]:
         *_, as_of_time, as_of_seq = filters_of(asked, page.pin)
         as_of = as_of_seq if as_of_time is None else as_of_time
-        hits = await shown(self._database, [hit.fused() for hit in rest[: asked.limit]], as_of)
-        return Kept(hits, write_page(following) if following is not None else None)
+        return await shown(self._database, [hit.fused() for hit in rest[: asked.limit]], as_of)
+
+    async def _persisted(self, following: Page | None) -> int | None:
+        """How far the log is persisted now that the ranking is made; None where no page is to be held to it."""
+        unpinned = following is not None and following.pin is None
+        return _persisted(await positions(self._database)) if unpinned else None
 
     async def _ranking(self, asked: SearchRequest, page: Page) -> tuple[Page, list[Evidence], bool]:
         """The ranking that a page is cut from, and whether the arms could reach deeper; the first page reaches until it is full."""

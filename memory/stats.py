@@ -14,6 +14,7 @@ from memory.database import RAISED, Database, statement
 from memory.embedding import Embedding
 from memory.holdings import holdings
 from memory.positions import PERSISTER, positions
+from memory.tally import Tally
 from schemas.memory import MemoryStats, PartHealth, StatsRequest
 
 COUNT: Final = statement("count_held")
@@ -39,8 +40,9 @@ Check = Callable[[], Awaitable[str]]
 class Stats:
     """`report` answers `memory.stats`, also while PostgreSQL is away: then the counts are 0 and the parts say why."""
 
-    def __init__(self, database: Database, cache: Cache, embedding: Embedding | None = None) -> None:
+    def __init__(self, database: Database, cache: Cache, tally: Tally, embedding: Embedding | None = None) -> None:
         self._database = database
+        self._tally = tally
         self._embedding = embedding
         self._cache = cache
         self._process = psutil.Process()
@@ -64,6 +66,9 @@ class Stats:
             storage_bytes=storage,
             parts=parts,
             queries=dict(self._database.times()),
+            messages=self._tally.counts,
+            model_calls=self._tally.model_calls(),
+            model_call_times=self._tally.model_call_times(),
             holdings=await holdings(self._database, asked.agent_id) if asked.holdings else None,
         )
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from schemas.words import Body, EventId, PageSize, Reply, Tags, Time, Token, Unit
+from schemas.words import Body, EventId, PageSize, Reply, Tags, Time, Token, Unit, refuse_far_times
 
 ACTIONS_MAX = 1_000
 """Most actions in one `POST /memory/actions`."""
@@ -37,6 +37,9 @@ class Action(Body, frozen=True, kw_only=True):
     project_dna_id: Uuid | None = None
     handoff_packet: dict[str, Any] | None = None
     session_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_far_times(timestamp=self.timestamp)
 
 
 class ActionRequest(Action, frozen=True, kw_only=True):
@@ -114,6 +117,9 @@ class RecentFilter(Body, frozen=True, kw_only=True):
     limit: PageSize = 50
     before: Annotated[str, Meta(max_length=1_000)] | None = None
 
+    def __post_init__(self) -> None:
+        refuse_far_times(since=self.since, until=self.until)
+
 
 class EpisodePage(Reply, frozen=True, kw_only=True):
     episodes: list[EpisodeView]
@@ -143,6 +149,9 @@ class SearchRequest(Body, frozen=True, kw_only=True):
     spread: bool = False
     limit: PageSize = 10
     before: Annotated[str, Meta(max_length=1_000)] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_far_times(since=self.since, until=self.until, as_of=self.as_of)
 
 
 class Ranks(Reply, frozen=True, kw_only=True):
@@ -252,11 +261,25 @@ class PartHealth(Reply, frozen=True, kw_only=True):
 
 
 class QueryTimes(Reply, frozen=True, kw_only=True):
-    """A histogram of one SQL statement's duration: `buckets` maps an upper bound in seconds to the count at or below it."""
+    """A histogram of durations, as of one SQL statement: `buckets` maps an upper bound in seconds to the count at or below it."""
 
     count: int
     sum_s: float
     buckets: dict[str, int]
+
+
+class ModelCalls(Reply, frozen=True, kw_only=True):
+    """Calls to a language model that an agent remembers, for one purpose and with one result. `cost` is in the currency of the prices
+    in the settings.
+    """
+
+    agent_id: str
+    purpose: str
+    result: str
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
 
 
 class SourceHeld(Reply, frozen=True, kw_only=True):
@@ -287,7 +310,10 @@ class Holdings(Reply, frozen=True, kw_only=True):
 
 
 class MemoryStats(Reply, frozen=True, kw_only=True):
-    """`memory.stats`: what the memory actor holds and how its parts are."""
+    """`memory.stats`: what the memory actor holds and how its parts are. `messages` counts what the log has brought it since it began,
+    by the name of the message in the table of subjects, then by the agent in its subject; `model_calls` are among its episodes,
+    and `model_call_times` how long they took, by purpose.
+    """
 
     episodes: int
     concepts: int
@@ -300,4 +326,7 @@ class MemoryStats(Reply, frozen=True, kw_only=True):
     storage_bytes: dict[str, int]
     parts: dict[str, PartHealth]
     queries: dict[str, QueryTimes]
+    messages: dict[str, dict[str, int]] = {}
+    model_calls: list[ModelCalls] = []
+    model_call_times: dict[str, QueryTimes] = {}
     holdings: Holdings | None = None

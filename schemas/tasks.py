@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta
 
 from schemas.members import SkillName
-from schemas.words import Body, PageSize, Receipt, Reply, Text, Title, Token, Unit
+from schemas.words import Body, EventId, PageSize, Receipt, Reply, Text, Title, Token, Unit
 
 TASK_TIMEOUT_S_MAX = 7 * 86_400.0
 """Longest time a task may take: 7 days."""
@@ -18,22 +18,31 @@ TaskTimeoutS = Annotated[float, Meta(gt=0, le=TASK_TIMEOUT_S_MAX)]
 Priority = Annotated[int, Meta(ge=0, le=9)]
 RequiredSkills = Annotated[list[SkillName], Meta(max_length=SKILLS_REQUIRED_MAX)]
 Fence = Annotated[int, Meta(ge=1)]
-SubtaskId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+SubtaskId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,99}$")]
+"""Any name of a skill is one: a part made for a skill is called after it."""
 
 
 class Subtask(Body, frozen=True, kw_only=True):
-    """A part of a composite task; it starts when all of `depends_on` have succeeded, and finds their outputs in `input.dependencies`."""
+    """A part of a composite task; it starts when all of `depends_on` have succeeded, and finds their outputs in `input.dependencies`.
+
+    Without a `domain` it has that of the whole.
+    """
 
     id: SubtaskId
     title: Title
     description: Text = ""
     required_skills: RequiredSkills = []
     input: dict[str, Any] = {}
+    domain: Title | None = None
     depends_on: Annotated[list[SubtaskId], Meta(max_length=SUBTASKS_MAX)] = []
 
 
 class Submission(Body, frozen=True, kw_only=True):
-    """`mesh.task.<task>.submitted`. `priority` 9 is the most urgent; `timeout_s` runs from the entry in the log."""
+    """`mesh.task.<task>.submitted`. `priority` 9 is the most urgent; `timeout_s` runs from the entry in the log.
+
+    `domain`: what it is about, in a word, so that success in that domain counts when an agent is chosen. `context`: the
+    conversation that it belongs to, if any.
+    """
 
     title: Title
     description: Text = ""
@@ -43,6 +52,8 @@ class Submission(Body, frozen=True, kw_only=True):
     timeout_s: TaskTimeoutS = 60.0
     subtasks: Annotated[list[Subtask], Meta(max_length=SUBTASKS_MAX)] = []
     parent: Token | None = None
+    context: EventId | None = None
+    domain: Title | None = None
 
     def __post_init__(self) -> None:
         if fault := subtask_fault(self.subtasks):
@@ -65,7 +76,10 @@ def subtask_fault(subtasks: list[Subtask]) -> str | None:
 
 
 class Why(Reply, frozen=True, kw_only=True):
-    """The parts of a score, each 0…1: skill match, similarity to the profile, success rate, free capacity, affect."""
+    """The parts of a score, each 0…1: skill match, similarity to the profile, success rate, free capacity, affect.
+
+    `success` is hopeful: the mean of what the log says plus half a standard deviation; `Score.record` has both.
+    """
 
     skill: float
     similarity: float
@@ -74,12 +88,28 @@ class Why(Reply, frozen=True, kw_only=True):
     affect: float
 
 
-class Score(Reply, frozen=True, kw_only=True):
-    """Why an agent was, or was not, the best for a task."""
+class SuccessRecord(Reply, frozen=True, kw_only=True):
+    """What the log says of an agent's work on such tasks: a Beta distribution by its mean and its standard deviation (`deviation`).
+
+    `successes` and `failures` are faded counts of the skill, or of the skill in the task's domain; `prior` is the mean that is
+    expected without them, from its other work.
+    """
+
+    mean: float
+    deviation: float
+    successes: float
+    failures: float
+    prior: float
+
+
+class Score(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    """Why an agent was, or was not, the best for a task. `skill`: for which part, where a task was split."""
 
     agent: str
     score: float
     why: Why
+    record: SuccessRecord | None = None
+    skill: str | None = None
 
 
 class AssignedTask(Submission, frozen=True, kw_only=True):
@@ -89,7 +119,11 @@ class AssignedTask(Submission, frozen=True, kw_only=True):
 
 
 class Assignment(Body, frozen=True, kw_only=True):
-    """`mesh.task.<task>.assigned.<agent>`: a lease of `lease_s` with fencing token `fence` (1, 2, …)."""
+    """`mesh.task.<task>.assigned.<agent>`: a lease of `lease_s` with fencing token `fence` (1, 2, …).
+
+    `backoff_s`: pause before the next assignment, should this one fail in a way that may be tried again. `reason`: why there
+    is a further one. `stolen_from`: who had it before and had not begun it.
+    """
 
     fence: Fence
     lease_s: Annotated[float, Meta(gt=0)]
@@ -97,6 +131,24 @@ class Assignment(Body, frozen=True, kw_only=True):
     skill: str | None = None
     instance: Token | None = None
     scores: list[Score] = []
+    backoff_s: Annotated[float, Meta(ge=0)] = 0.0
+    reason: Text | None = None
+    stolen_from: Token | None = None
+
+
+class Split(Body, frozen=True, kw_only=True):
+    """`mesh.task.<task>.split`: no one agent has all required skills, so it becomes a composite task, one part for each skill.
+
+    `scores`: who was the best for each part when it was split. Written once.
+    """
+
+    subtasks: Annotated[list[Subtask], Meta(min_length=1, max_length=SUBTASKS_MAX)]
+    reason: Text = ""
+    scores: list[Score] = []
+
+    def __post_init__(self) -> None:
+        if fault := subtask_fault(self.subtasks):
+            raise ValueError(fault)
 
 
 class Artifact(Body, frozen=True, kw_only=True):
@@ -109,13 +161,14 @@ class Artifact(Body, frozen=True, kw_only=True):
 
 
 class Progress(Body, frozen=True, kw_only=True):
-    """`mesh.task.<task>.progress.<agent>`: a sign of life that extends the lease."""
+    """`mesh.task.<task>.progress.<agent>`: a sign of life that extends the lease. `instance`: which instance of the agent works on it."""
 
     fence: Fence
     state: Literal["running", "input_required"] = "running"
     fraction: Unit | None = None
     message: Text | None = None
     artifact: Artifact | None = None
+    instance: Token | None = None
 
 
 class InputAnswer(Body, frozen=True, kw_only=True):
@@ -206,8 +259,10 @@ class TaskView(Reply, frozen=True, kw_only=True):
     priority: int
     timeout_s: float
     parent: str | None
+    domain: str | None
     status: TaskStatus
     assigned_to: str | None
+    instance: str | None
     fence: int
     scores: list[Score]
     fraction: float | None
@@ -215,6 +270,7 @@ class TaskView(Reply, frozen=True, kw_only=True):
     error: TaskError | None
     submitted_at: str
     finished_at: str | None
+    context: str | None = None
 
 
 class TaskDetail(TaskView, frozen=True, kw_only=True):
@@ -228,6 +284,7 @@ class TaskFilter(Body, frozen=True, kw_only=True):
 
     status: TaskStatus | None = None
     agent: Token | None = None
+    context: EventId | None = None
     limit: PageSize = 50
     before: str | None = None
 

@@ -58,9 +58,10 @@ class Members:
     # what the other protocols ask of it
 
     def present(self, takes: str) -> dict[str, Profile]:
-        """The agents that are there now and take `takes` (lessons, votes or tasks), each with its profile."""
+        """The agents that are there now and take `takes` (lessons, votes or tasks), each with its profile and its instances' mean load."""
         living = rules.present(self._sightings, self._bus.clock())
-        return {agent: s[0].profile for agent, s in living.items() if s[0].profile and takes in s[0].profile.takes}
+        profiles = {agent: rules.profile_of(sightings) for agent, sightings in living.items()}
+        return {agent: profile for agent, profile in profiles.items() if profile and takes in profile.takes}
 
     def known(self, takes: str) -> dict[str, Profile]:
         """All agents that ever joined and take `takes`, gone ones included."""

@@ -1,6 +1,7 @@
 """The law of membership: from what was heard and what is logged to who is there, and what must be logged."""
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.entry import Entry
 from schemas.members import AgentView, MembershipChange, MemberStatus, Profile
@@ -78,6 +79,12 @@ def present(sightings: Sightings, now: float) -> dict[str, list[Sighting]]:
     return dict(sorted(found.items()))
 
 
+def profile_of(living: list[Sighting]) -> Profile | None:
+    """The profile of an agent that is there: that of the instance heard last, with the mean load of all. None without any."""
+    known = [s.profile for s in living if s.profile]
+    return replace(known[0], load=sum(p.load for p in known) / len(known)) if known else None
+
+
 def view(profile: Profile, seen: float, state: MemberStatus, instances: int, load: float) -> AgentView:
     """An agent as it is shown."""
     return AgentView(
@@ -98,10 +105,8 @@ def views(sightings: Sightings, roster: Roster, now: float) -> dict[str, AgentVi
     """Every agent that is listed: those present, and those gone for less than `LISTED_S`."""
     found: dict[str, AgentView] = {}
     for agent, living in present(sightings, now).items():
-        newest = living[0]
-        profile = newest.profile or Profile()
-        load = sum(s.profile.load for s in living if s.profile) / len(living)
-        found[agent] = view(profile, newest.seen, status(newest.seen, now), len(living), load)
+        newest, profile = living[0], profile_of(living) or Profile()
+        found[agent] = view(profile, newest.seen, status(newest.seen, now), len(living), profile.load)
     for agent, known in roster.items():
         if agent not in found and now - known.changed < LISTED_S:
             found[agent] = view(known.profile, known.changed, "gone", 0, 0.0)

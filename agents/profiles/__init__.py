@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agents.minds import MINDS
 from agents.skills import SKILLS
 from schemas.members import Profile, Skill
 from schemas.words import Signed, Title, Token
@@ -40,12 +41,21 @@ class ProfileError(ValueError):
 
 
 def load(folder: str) -> dict[str, AgentProfile]:
-    """Every profile by name: the three that come with the project, then those of `folder`. Raises `ProfileError`."""
+    """Every profile by name: the three that come with the project, then those of `folder`. Raises `ProfileError`, also where two
+    have one name, or there is no such folder.
+    """
     texts = {p.name: p.read_bytes() for p in files(__package__).iterdir() if p.name.endswith(".json")}
     if folder:
+        if not Path(folder).is_dir():
+            raise ProfileError(f"{folder}: no folder with profiles is there")
         texts |= {str(p): p.read_bytes() for p in sorted(Path(folder).glob("*.json"))}
-    profiles = [_read(name, text) for name, text in texts.items()]
-    return {p.name: p for p in profiles}
+    found: dict[str, AgentProfile] = {}
+    for file, text in texts.items():
+        profile = _read(file, text)
+        if profile.name in found:
+            raise ProfileError(f"{file}: there is an agent {profile.name} already")
+        found[profile.name] = profile
+    return found
 
 
 def _read(name: str, text: bytes) -> AgentProfile:
@@ -55,6 +65,8 @@ def _read(name: str, text: bytes) -> AgentProfile:
         raise ProfileError(f"{name}: {e}") from e
     if unknown := [skill for skill in profile.primary_functions if skill not in SKILLS]:
         raise ProfileError(f"{name}: unknown skills {', '.join(unknown)}")
+    if profile.mind not in MINDS:
+        raise ProfileError(f"{name}: unknown mind {profile.mind}; there are {', '.join(MINDS)}")
     return profile
 
 

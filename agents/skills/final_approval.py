@@ -151,4 +151,5 @@ FINAL_APPROVAL = Skill(
     input=Approving,
     output=Approval,
     run=approve,
+    patient=True,
 )

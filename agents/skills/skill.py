@@ -41,7 +41,7 @@ class SkillContext(msgspec.Struct, frozen=True, kw_only=True):
     faculty: Faculty | None = None
 
 
-REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
+REPEATS = frozenset(row.name for row in (subjects.TASK_ASSIGNED, subjects.TASK_SPLIT, subjects.TASK_PROGRESS, subjects.TASK_FINISHED))
 """What is remembered of a task that only repeats its submission or its result."""
 
 
@@ -66,7 +66,10 @@ def bad_input(message: str, path: str) -> SkillError:
 
 
 class Skill(msgspec.Struct, frozen=True, kw_only=True):
-    """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`."""
+    """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`.
+
+    `patient`: it waits for others, so that only the time of its task bounds it, and not `skill_timeout_s`.
+    """
 
     name: str
     description: str
@@ -74,3 +77,4 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     output: Any
     run: Callable[[SkillContext, Any], Awaitable[Any]]
     needs_language_model: bool = False
+    patient: bool = False

@@ -2,33 +2,39 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 
 from msgspec.structs import replace
 
 from agents.tasks import graph, rules
-from agents.tasks.matching import Tally
 from agents.tasks.rules import TaskState
+from agents.tasks.success import Expected, SuccessBook
 from schemas.entry import Entry
 from schemas.forgetting import Forgotten
-from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Submission
+from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Split, Submission
 
-ABOUT_TASKS = (Submission, Assignment, Progress, InputAnswer, Result, Failure, Cancel, Finished)
+ABOUT_TASKS = (Submission, Assignment, Split, Progress, InputAnswer, Result, Failure, Cancel, Finished)
 
 
 class Book:
-    """What an agent knows of all tasks. `ended_kept_max`: most ended ones; older ones stand in the log only."""
+    """What an agent knows of all tasks. `ended_kept_max`: most ended ones; older ones stand in the log only.
 
-    def __init__(self, ended_kept_max: int) -> None:
+    `success_half_life_s`: time in which an outcome loses half of its weight.
+    """
+
+    def __init__(self, ended_kept_max: int, success_half_life_s: float) -> None:
         self._ended_kept_max = ended_kept_max
+        self._half_life_s = success_half_life_s
         self.position = 0
+        self.time = datetime.min.replace(tzinfo=UTC)
         self.open: dict[str, TaskState] = {}
         self.ended: dict[str, TaskState] = {}
-        self.tallies: dict[str, dict[str, Tally]] = {}
+        self.success: dict[str, SuccessBook] = {}
 
     def apply(self, entry: Entry) -> None:
         """Fold one entry of the log."""
-        self.position = entry.seq
+        self.position, self.time = entry.seq, entry.time
         if isinstance(entry.body, ABOUT_TASKS):
             self._task(entry)
         elif isinstance(entry.body, Forgotten):
@@ -49,8 +55,8 @@ class Book:
             return
         self._put(after)
         if earned := rules.credit(before, after):
-            known = self.tallies.setdefault(earned.agent, {})
-            known[earned.skill] = known.get(earned.skill, Tally()).counted(success=earned.success)
+            known = self.success.setdefault(earned.agent, SuccessBook(self._half_life_s))
+            known.count(earned.skills, earned.domain, entry.time, success=earned.success)
         if before is None:
             self._child_began(after)
 
@@ -75,6 +81,11 @@ class Book:
         if parent is not None and parent.status == "submitted":
             self.open[parent.task_id] = replace(parent, status="running")
 
+    def expected(self, agent: str, skill: str, domain: str | None) -> Expected:
+        """What is to be expected of an agent's work, as of the last entry that was folded: the same on every replica that is there."""
+        known = self.success.get(agent)
+        return known.expected(skill, domain, self.time) if known is not None else Expected()
+
     def get(self, task_id: str) -> TaskState | None:
         return self.open.get(task_id) or self.ended.get(task_id)
 
@@ -89,8 +100,8 @@ class Book:
         return {sub: state for sub, state in found.items() if state is not None}
 
     def open_by_agent(self) -> Counter[str]:
-        """How many tasks each agent holds now."""
-        return Counter(s.agent for s in self.open.values() if s.held and s.agent)
+        """How many tasks each agent is at now; those that wait for input leave it room for others."""
+        return Counter(s.agent for s in self.open.values() if s.held and s.agent and not s.waiting)
 
     def newest_first(self) -> Iterator[TaskState]:
         """All that are kept, by the entry of their submission."""

@@ -70,6 +70,7 @@ def _submission(parent: TaskState, sub: Subtask, outputs: Mapping[str, object], 
         priority=parent.task.priority,
         timeout_s=left_s,
         parent=parent.task_id,
+        domain=sub.domain or parent.task.domain,
     )
 
 

@@ -1,12 +1,13 @@
 """Who gets a task, and why, in numbers. Pure: similarity, affect and what the log says of the agents are arguments."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from agents.tasks.success import Expected
 from schemas.emotion import Affect
 from schemas.members import Profile, Skill
-from schemas.tasks import Score, Submission, TaskError, Why
+from schemas.tasks import Score, Submission, SuccessRecord, TaskError, Why
 
 SKILL_FIT_MIN = 0.05
 """Least similarity at which a skill that nobody required is taken to fit a task."""
@@ -16,6 +17,8 @@ DIGITS = 4
 """Decimal places of a score and of its parts."""
 
 Similarity = Callable[[str, str], float]
+Success = Callable[[str, str | None], Expected]
+"""What is to be expected of an agent's work with a skill, in a domain or in any."""
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,34 +31,29 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     affect: float
 
 
-class Tally(msgspec.Struct, frozen=True):
-    """How an agent did on tasks of one skill."""
-
-    successes: int = 0
-    failures: int = 0
-
-    @property
-    def rate(self) -> float:
-        """The mean of Beta(1 + successes, 1 + failures): 0.5 for who has never tried."""
-        return (1 + self.successes) / (2 + self.successes + self.failures)
-
-    def counted(self, *, success: bool) -> "Tally":
-        return Tally(self.successes + success, self.failures + (not success))
+def unknown(_skill: str, _domain: str | None) -> Expected:
+    """What is to be expected of an agent that has done nothing yet."""
+    return Expected()
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent that is there and takes tasks. `open_tasks` of at most `capacity` are with it; `tallies` by skill."""
+    """An agent that is there and takes tasks. `open_tasks` of at most `capacity` are with it."""
 
     agent: str
     profile: Profile
     open_tasks: int = 0
     capacity: int = 1
     affect: Affect | None = None
-    tallies: Mapping[str, Tally] = {}
+    success: Success = unknown
 
     @property
     def has_room(self) -> bool:
         return self.open_tasks < self.capacity
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do."""
+        return self.open_tasks == 0
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -70,12 +68,23 @@ def choose(
     task: Submission, candidates: Sequence[Candidate], tried: frozenset[str], weights: Weights, similarity: Similarity
 ) -> Choice | None:
     """The best of those with all required skills and with room, or None. Who has tried it before comes last."""
-    judged = [(c, *judge(task, c, weights, similarity)) for c in candidates if eligible(task, c)]
+    judged = [judge(task, c, weights, similarity) for c in candidates if eligible(task, c)]
     if not judged:
         return None
-    judged.sort(key=lambda j: (-j[2].score, j[0].agent))
-    best, skill, _ = min(judged, key=lambda j: j[0].agent in tried)
-    return Choice(best.agent, skill, [score for _, _, score in judged][:SCORES_LEN_MAX])
+    order = ranking(score for _, score in judged)
+    best = first(order, tried)
+    skill = next(skill for skill, score in judged if score.agent == best.agent)
+    return Choice(best.agent, skill, order[:SCORES_LEN_MAX])
+
+
+def ranking(scores: Iterable[Score]) -> list[Score]:
+    """The best first; ties by name."""
+    return sorted(scores, key=lambda s: (-s.score, s.agent))
+
+
+def first(order: Sequence[Score], tried: frozenset[str]) -> Score:
+    """The best of a ranking that has not tried it; if all have, the best."""
+    return min(order, key=lambda s: s.agent in tried)
 
 
 def eligible(task: Submission, candidate: Candidate) -> bool:
@@ -86,14 +95,26 @@ def eligible(task: Submission, candidate: Candidate) -> bool:
 def judge(task: Submission, c: Candidate, weights: Weights, similarity: Similarity) -> tuple[str | None, Score]:
     """The skill this agent would do the task with, and its score."""
     skill, match = _skill(task, c.profile, similarity)
+    expected = weakest(task, skill, c.success)
     why = Why(
         skill=_round(match),
         similarity=_round(similarity(task_text(task), profile_text(c.profile))),
-        success=_round(c.tallies.get(skill or "", Tally()).rate),
+        success=_round(expected.hoped),
         load=_round(1 - max(c.profile.load, c.open_tasks / c.capacity)),
         affect=_round(fitness(c.affect)),
     )
-    return skill, Score(agent=c.agent, score=_round(score(why, weights)), why=why)
+    return skill, Score(agent=c.agent, score=_round(score(why, weights)), why=why, record=_record(expected))
+
+
+def weakest(task: Submission, skill: str | None, success: Success) -> Expected:
+    """What is to be expected of the skill that the task needs and of which the least is to be expected."""
+    needed = sorted(set(task.required_skills)) or [skill or ""]
+    return min((success(name, task.domain) for name in needed), key=lambda e: e.hoped)
+
+
+def _record(expected: Expected) -> SuccessRecord:
+    names = SuccessRecord.__struct_fields__
+    return SuccessRecord(**{name: round(getattr(expected, name), DIGITS) for name in names})
 
 
 def score(why: Why, weights: Weights) -> float:
@@ -141,12 +162,11 @@ def _round(x: float) -> float:
 
 
 def impossible(task: Submission, listed: Mapping[str, Profile]) -> TaskError | None:
-    """Why no agent can do it, those included that are gone for a moment only; None if one could, if it were there."""
-    having = {skill: sorted(a for a, p in listed.items() if skill in p.skill_names()) for skill in task.required_skills}
-    missing = [skill for skill, agents in having.items() if not agents]
-    if missing:
-        return TaskError(code="no_such_skill", message=f"no agent has {', '.join(missing)}")
-    if having and not set.intersection(*(set(agents) for agents in having.values())):
-        shares = "; ".join(f"{skill}: {', '.join(agents)}" for skill, agents in having.items())
-        return TaskError(code="no_single_agent", message=f"no one agent has all required skills ({shares}); make them subtasks")
-    return None
+    """Why it cannot be done: skills that no agent has, those included that are gone for a moment only; None where each is there."""
+    missing = [skill for skill, agents in having(task, listed).items() if not agents]
+    return TaskError(code="no_such_skill", message=f"no agent has {', '.join(missing)}") if missing else None
+
+
+def having(task: Submission, listed: Mapping[str, Profile]) -> dict[str, list[str]]:
+    """Who has each required skill, by name, in the order in which they are required."""
+    return {skill: sorted(a for a, p in listed.items() if skill in p.skill_names()) for skill in task.required_skills}

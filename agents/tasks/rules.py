@@ -14,9 +14,11 @@ from schemas.tasks import (
     Failure,
     Finished,
     HistoryEntry,
+    InputAnswer,
     Progress,
     Result,
     Score,
+    Split,
     Submission,
     TaskError,
     TaskStatus,
@@ -32,7 +34,10 @@ LOST_MAX = 10
 
 
 class TaskState(msgspec.Struct, frozen=True, kw_only=True):
-    """One task as the log says. `outcome` is how it must be finished, from the entry that made it so on."""
+    """One task as the log says. `outcome` is how it must be finished, from the entry that made it so on.
+
+    All times are the log's. `waiting`: whoever has it waits for input. `stolen`: from whom it was taken because they had not begun it.
+    """
 
     task_id: str
     task: Submission
@@ -47,11 +52,16 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     fence: int = 0
     lease_s: float = 0.0
     lease_until: datetime | None = None
+    assigned_at: datetime | None = None
+    backoff_s: float = 0.0
+    not_before: datetime | None = None
     scores: tuple[Score, ...] = ()
     fraction: float | None = None
+    waiting: bool = False
     failures: int = 0
     losses: int = 0
     tried: frozenset[str] = frozenset()
+    stolen: frozenset[str] = frozenset()
     error: TaskError | None = None
     outcome: Finished | None = None
     finished: Finished | None = None
@@ -91,15 +101,17 @@ def why_ignored(state: TaskState, entry: Entry) -> str | None:
     """Why this entry changes nothing, or None if it counts."""
     body = entry.body
     if state.finished is not None:
-        return "after the end"
+        return f"after the end: {state.finished.status}"
     if isinstance(body, Submission):
         return "submitted already"
     if isinstance(body, Finished):
         return None
     if state.outcome is not None:
-        return "the outcome stands already"
+        return f"the outcome stands already: {state.outcome.status}"
     if isinstance(body, Assignment):
         return _assignment_ignored(state, body)
+    if isinstance(body, Split):
+        return "it has parts already" if state.composite else None
     if isinstance(body, Progress | Result | Failure):
         return _word_ignored(state, entry.agent, body.fence)
     return None
@@ -108,7 +120,10 @@ def why_ignored(state: TaskState, entry: Entry) -> str | None:
 def _assignment_ignored(state: TaskState, body: Assignment) -> str | None:
     if state.composite:
         return "a composite task is not assigned"
-    return None if body.fence == state.fence + 1 else f"fence {body.fence} does not follow {state.fence}"
+    if body.fence != state.fence + 1:
+        return f"fence {body.fence} does not follow {state.fence}"
+    waits = state.held and state.status == "assigned" and state.agent == body.stolen_from
+    return None if waits or body.stolen_from is None else f"{body.stolen_from} has begun it, or has not got it"
 
 
 def _word_ignored(state: TaskState, agent: str, fence: int) -> str | None:
@@ -134,13 +149,14 @@ def _folded(state: TaskState, entry: Entry) -> TaskState:
     match entry.body:
         case Assignment() as body:
             return _assigned(state, entry, body)
-        case Progress(fraction=fraction):
-            known = state.fraction if fraction is None else fraction
-            return replace(state, status="running", fraction=known, lease_until=_lease_end(entry, state.lease_s))
+        case Split() as body:
+            return _split(state, body)
+        case Progress() | InputAnswer() as body:
+            return _goes_on(state, entry, body)
         case Result(output=output):
             return replace(state, outcome=Finished(status="succeeded", agent=entry.agent, output=output))
         case Failure(error=error):
-            return _failed(state, entry.agent, error)
+            return _failed(state, entry, error)
         case Cancel(reason=reason):
             return replace(state, outcome=cancelled(reason or f"cancelled by {entry.agent}"))
         case Finished() as body:
@@ -149,8 +165,31 @@ def _folded(state: TaskState, entry: Entry) -> TaskState:
             return state
 
 
+def _split(state: TaskState, body: Split) -> TaskState:
+    """From now on it is a composite task; whoever had it has it no longer."""
+    return replace(_free(state), task=replace(state.task, subtasks=body.subtasks), scores=tuple(body.scores), not_before=None)
+
+
+def _goes_on(state: TaskState, entry: Entry, body: Progress | InputAnswer) -> TaskState:
+    if isinstance(body, InputAnswer):
+        return replace(state, waiting=False)
+    return replace(
+        state,
+        status="running",
+        instance=body.instance or state.instance,
+        fraction=state.fraction if body.fraction is None else body.fraction,
+        waiting=body.state == "input_required",
+        lease_until=_lease_end(entry, state.lease_s),
+    )
+
+
+def _free(state: TaskState) -> TaskState:
+    """The task as nobody has it; its fence stays."""
+    return replace(state, status="submitted", agent=None, instance=None, lease_until=None, fraction=None, waiting=False)
+
+
 def _assigned(state: TaskState, entry: Entry, body: Assignment) -> TaskState:
-    lost = state.held
+    stolen = body.stolen_from is not None
     return replace(
         state,
         status="assigned",
@@ -160,29 +199,25 @@ def _assigned(state: TaskState, entry: Entry, body: Assignment) -> TaskState:
         fence=body.fence,
         lease_s=body.lease_s,
         lease_until=_lease_end(entry, body.lease_s),
+        assigned_at=entry.time,
+        backoff_s=body.backoff_s,
+        not_before=None,
         scores=tuple(body.scores),
         fraction=None,
-        losses=state.losses + lost,
-        tried=state.avoided,
+        waiting=False,
+        losses=state.losses + (state.held and not stolen),
+        tried=state.tried if stolen else state.avoided,
+        stolen=state.stolen | {body.stolen_from} if body.stolen_from else state.stolen,
     )
 
 
-def _failed(state: TaskState, agent: str, error: TaskError) -> TaskState:
-    failures = state.failures + 1
+def _failed(state: TaskState, entry: Entry, error: TaskError) -> TaskState:
+    failures, agent = state.failures + 1, entry.agent
     if not error.retryable or failures >= ATTEMPTS_MAX:
         end = Finished(status="failed", agent=agent, error=error)
         return replace(state, failures=failures, error=error, outcome=end)
-    return replace(
-        state,
-        status="submitted",
-        agent=None,
-        instance=None,
-        lease_until=None,
-        fraction=None,
-        failures=failures,
-        error=error,
-        tried=state.tried | {agent},
-    )
+    again_at = entry.time + timedelta(seconds=state.backoff_s)
+    return replace(_free(state), failures=failures, error=error, tried=state.tried | {agent}, not_before=again_at)
 
 
 def _lease_end(entry: Entry, lease_s: float) -> datetime:
@@ -249,11 +284,32 @@ def due(state: TaskState, now: datetime, alive: Alive) -> Assign | Finish | None
         return Finish(state.outcome)
     if now >= state.deadline:
         return Finish(expired(state.task))
-    if state.composite or not lease_over(state, now, alive):
+    if state.composite or (state.not_before is not None and now < state.not_before) or not lease_over(state, now, alive):
         return None
     if state.losses + state.held >= LOST_MAX:
         return Finish(failed("lease_lost", f"{LOST_MAX} agents took it and fell silent", retryable=True, agent=state.agent))
     return Assign(state.fence + 1)
+
+
+def unbegun(state: TaskState, now: datetime, steal_after_s: float) -> bool:
+    """Whether it has waited with its agent for so long, without being begun, that an idle one may take it."""
+    waits = state.held and state.status == "assigned"
+    return waits and state.assigned_at is not None and now >= state.assigned_at + timedelta(seconds=steal_after_s)
+
+
+def backoff_s(failures: int, first_s: float, max_s: float) -> float:
+    """Pause after one more failure: it doubles with each, from `first_s` up to `max_s` (truncated exponential backoff)."""
+    return min(max_s, first_s * 2.0**failures)
+
+
+def reason(state: TaskState, now: datetime) -> str | None:
+    """Why a task that was assigned before is assigned again, in a sentence; None for the first time."""
+    if state.fence == 0:
+        return None
+    if not state.held:
+        return f"try {state.failures + 1} of {ATTEMPTS_MAX}, after {state.error.code}" if state.error else None
+    over = state.lease_until is not None and now >= state.lease_until
+    return f"the lease of {state.agent} ran out" if over else f"{state.agent} is gone"
 
 
 # What the log says of an agent's work
@@ -263,10 +319,11 @@ CALLERS_FAULT = frozenset({"bad_input"})
 
 
 class Credit(msgspec.Struct, frozen=True):
-    """One piece of work that speaks for an agent, or against it."""
+    """One piece of work that speaks for an agent, or against it, in each of these skills."""
 
     agent: str
-    skill: str
+    skills: tuple[str, ...]
+    domain: str | None
     success: bool
 
 
@@ -274,10 +331,11 @@ def credit(before: TaskState | None, after: TaskState) -> Credit | None:
     """What the step from `before` to `after` says of an agent's work, or None if nothing."""
     if before is None or not before.held or before.agent is None or after.finished is not None:
         return None
+    skills = tuple(dict.fromkeys(before.task.required_skills)) or (before.skill or "",)
     if after.outcome is not None and after.outcome.status == "succeeded":
-        return Credit(before.agent, before.skill or "", success=True)
+        return Credit(before.agent, skills, before.task.domain, success=True)
     if after.failures > before.failures and after.error is not None and after.error.code not in CALLERS_FAULT:
-        return Credit(before.agent, before.skill or "", success=False)
+        return Credit(before.agent, skills, before.task.domain, success=False)
     return None
 
 

@@ -16,8 +16,10 @@ def view(state: TaskState) -> TaskView:
         priority=state.task.priority,
         timeout_s=state.task.timeout_s,
         parent=state.task.parent,
+        domain=state.task.domain,
         status=state.status,
         assigned_to=state.agent,
+        instance=state.instance,
         fence=state.fence,
         scores=list(state.scores),
         fraction=state.fraction,
@@ -25,6 +27,7 @@ def view(state: TaskState) -> TaskView:
         error=state.error,
         submitted_at=rfc3339(state.submitted_at),
         finished_at=rfc3339(state.finished_at) if state.finished_at else None,
+        context=state.task.context,
     )
 
 

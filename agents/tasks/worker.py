@@ -17,6 +17,7 @@ from agents.skills.general_work import GENERAL_WORK, AnyTask
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
 from agents.tasks.handoff import Handoffs
+from agents.tasks.split import input_of
 from bus import subjects
 from bus.cancelling import end
 from bus.delivery import Ack, Outcome, Retry
@@ -25,7 +26,7 @@ from bus.ids import derived
 from bus.log import Delivery
 from bus.work import Work
 from schemas.entry import Entry
-from schemas.tasks import Assignment, Failure, Progress, Result, TaskError
+from schemas.tasks import AssignedTask, Assignment, Failure, Progress, Result, TaskError
 
 log = logging.getLogger("cerebro.agents")
 
@@ -111,7 +112,7 @@ class Worker:
             await asyncio.sleep(self._tasks.settings.progress_s)
 
     async def _progress(self, assignment: Assignment, message: str | None) -> None:
-        progress = Progress(fence=assignment.fence, message=message)
+        progress = Progress(fence=assignment.fence, message=message, instance=self._tasks.instance)
         await self._bus.publish(subjects.TASK_PROGRESS, progress, task=assignment.task.task_id, agent=self._agent)
 
     async def _say(self, assignment: Assignment, message: str) -> None:
@@ -125,7 +126,7 @@ class Worker:
         """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
         fence, noted = assignment.fence, Noted()
         try:
-            output = await self._run_skill(assignment, noted, begun=begun)
+            output = await self._work_off(assignment, noted, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
@@ -137,15 +138,34 @@ class Worker:
             return Failure(fence=fence, error=error, recalled=noted.receipt())
         return Result(fence=fence, output=output, recalled=noted.receipt())
 
-    async def _run_skill(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
-        skill, given = self._skill(assignment)
-        handoff = await self._handoffs.last(assignment) if begun else None
-        return msgspec.to_builtins(await skill.run(self._context(assignment, noted, handoff), given))
-
-    def _skill(self, assignment: Assignment) -> tuple[Skill, object]:
-        """What performs the task, and its input. A task that asks for no skill, and is like none, is work for a language model."""
+    async def _work_off(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
+        """The output of the skill; where several are required, of each in turn, by skill. Only a single one goes on from a packet."""
         task = assignment.task
-        skill = self._skills.get(assignment.skill or "")
+        required = list(dict.fromkeys(task.required_skills))
+        if len(required) > 1:
+            return {name: await self._run_skill(assignment, name, input_of(task, name), noted, begun=False) for name in required}
+        return await self._run_skill(assignment, assignment.skill, task.input, noted, begun=begun)
+
+    async def _run_skill(self, assignment: Assignment, name: str | None, given: dict[str, Any], noted: Noted, *, begun: bool) -> object:
+        skill, found = self._skill(assignment.task, name, given)
+        handoff = await self._handoffs.last(assignment) if begun else None
+        return msgspec.to_builtins(await self._in_time(skill, self._context(assignment, noted, handoff), found))
+
+    async def _in_time(self, skill: Skill, context: SkillContext, given: object) -> object:
+        """What the skill makes of it, ended where it hangs: signs of life come from the worker, so the lease alone would never end."""
+        limit_s = None if skill.patient else self._tasks.settings.skill_timeout_s
+        bound = asyncio.timeout(limit_s)
+        try:
+            async with bound:
+                return await skill.run(context, given)
+        except TimeoutError as e:
+            if not bound.expired():
+                raise
+            raise SkillError("timed_out", f"{skill.name} was not done within {limit_s:g} s", retryable=True) from e
+
+    def _skill(self, task: AssignedTask, name: str | None, given: dict[str, Any]) -> tuple[Skill, object]:
+        """What performs the task, and its input. A task that asks for no skill, and is like none, is work for a language model."""
+        skill = self._skills.get(name or "")
         if skill is None or skill.name not in self._tasks.profile.primary_functions:
             if self._faculty is None or task.required_skills:
                 text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
@@ -153,7 +173,7 @@ class Worker:
             return GENERAL_WORK, AnyTask(title=task.title, description=task.description, input=task.input)
         if skill.needs_language_model and self._faculty is None:
             raise SkillError("needs_language_model", f"{skill.name} needs a language model, and there is none here")
-        return skill, read_input(skill, task.input)
+        return skill, read_input(skill, given)
 
     def _context(self, assignment: Assignment, noted: Noted, handoff: dict[str, Any] | None) -> SkillContext:
         t, task_id = self._tasks, assignment.task.task_id

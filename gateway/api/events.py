@@ -1,7 +1,7 @@
 """Server-sent events from the log: what was accepted, in its order, resumable at any entry."""
 
-import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +13,7 @@ from bus.errors import Unavailable, bad_request
 from bus.log import follow
 from gateway.call import Answer, Call
 from gateway.filters import filters_of
+from gateway.following import batches
 from schemas.entry import Entry
 from schemas.words import rfc3339
 
@@ -72,27 +73,15 @@ async def _end_of_log(bus: Bus) -> int:
 
 
 async def _parts(call: Call, wanted: list[str], after: int) -> AsyncGenerator[bytes, None]:
-    """Events and comments until the gateway stops. Nothing is read ahead but one batch: a slow reader slows its own stream only."""
+    """Events and comments until the gateway stops."""
     yield COMMENT  # the client hears at once that it is connected
-    batches = aiter(follow(call.bus, wanted, after))
-    closing = asyncio.create_task(call.gate.closing.wait(), name="event stream: hear the gateway stop")
-    coming = asyncio.ensure_future(anext(batches))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming, closing}, timeout=call.settings.stream_keep_alive_s, return_when=asyncio.FIRST_COMPLETED)
-            if closing in done:
-                return
-            if coming in done:
-                for entry in coming.result():
-                    if isinstance(entry, Entry):
-                        yield _event(entry)
-                coming = asyncio.ensure_future(anext(batches))
-            else:
+    async with aclosing(batches(call.gate, follow(call.bus, wanted, after))) as log:
+        async for batch in log:
+            if batch is None:
                 yield COMMENT
-    finally:
-        closing.cancel()
-        coming.cancel()
-        await asyncio.gather(closing, coming, return_exceptions=True)
+            for entry in batch or ():
+                if isinstance(entry, Entry):
+                    yield _event(entry)
 
 
 def _event(entry: Entry) -> bytes:

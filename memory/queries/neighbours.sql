@@ -1,8 +1,13 @@
 -- What stands at most $2 places before or after the owners of these passages, in the same session of the same agent, and passes
 -- the filters. Echoes (without content) are nobody's neighbours. All passages of a text have its time, and the first speaks for it.
+-- Where an agent has as many passages as texts, each text is one passage, and none is counted.
 SELECT
     s.id AS source, n.kind, n.owner, n.distance,
-    n.terms * (SELECT count(*) FROM memory_system.passages AS part WHERE part.owner = n.owner) AS terms
+    n.terms * CASE
+        WHEN s.agent_id IN (SELECT agent_id FROM memory_system.corpora WHERE passages > texts)
+            THEN (SELECT count(*) FROM memory_system.passages AS part WHERE part.owner = n.owner)
+        ELSE 1
+    END AS terms
 FROM unnest($1::bigint[]) AS asked (id)
 JOIN memory_system.passages AS s ON s.id = asked.id
 CROSS JOIN LATERAL (

@@ -43,7 +43,8 @@ OF_PATTERN: dict[str, tuple[str, ...]] = {
     r"^[0-9a-f]{64}$": ("0" * 64, "af" * 32),
 }
 """A pattern that is new in the schemas must be added here; a test says so."""
-TIMES = ("2026-11-22T10:00:00.000000Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1969-12-31T23:59:59+14:00")
+FAR = ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")
+TIMES = ("2026-11-22T10:00:00.000000Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1969-12-31T23:59:59+14:00", *FAR)
 ANYTHING: tuple[Any, ...] = (None, True, 0, -1.5e300, 2**63, "text", "a\x00b", [], {}, [1, [2, {"three": [None]}]], {"text": "x", "": 1})
 
 NEEDED: dict[str, Any] = {"event": "praise", "electorate": ["nexus"]}

@@ -18,6 +18,7 @@ from bus.service import Service
 from bus.settings import BusSettings
 from bus.subjects import Subject
 from gateway import main
+from gateway.a2a.settings import A2ASettings
 from gateway.settings import GatewaySettings
 
 LOG_BYTES = 16 * 1024 * 1024
@@ -78,12 +79,14 @@ def _always(reply: Any) -> Callable[[Any], Awaitable[Any]]:
 
 
 @contextlib.asynccontextmanager
-async def opened(bus_settings: BusSettings, settings: GatewaySettings, *, with_bus: bool = True) -> AsyncIterator[Door]:
+async def opened(
+    bus_settings: BusSettings, settings: GatewaySettings, *, with_bus: bool = True, a2a: A2ASettings | None = None
+) -> AsyncIterator[Door]:
     """A running gateway with these settings, stopped in good order afterwards."""
     settings = msgspec.structs.replace(settings, http_port=free_port())
     stop, serving = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(main.run(bus_settings, settings, serving.set, stop), name="gateway under test")
+        running = group.create_task(main.run(bus_settings, settings, serving.set, stop, a2a), name="gateway under test")
         waiting = group.create_task(serving.wait(), name="until it serves")
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         bus = await Bus.connect(bus_settings, "test") if with_bus else None

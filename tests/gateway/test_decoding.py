@@ -16,7 +16,7 @@ from schemas.consensus import ProposalRequest
 from schemas.memory import ActionRequest, RecentFilter, SearchRequest
 from schemas.tasks import TaskRequest
 
-BODIES = [route.body for route in ROUTES if route.body is not None]
+BODIES = [route.body for route in ROUTES if route.body is not None and not route.undecoded]
 QUERIES = [route.query for route in ROUTES if route.query is not None]
 
 JSON = st.recursive(

@@ -25,7 +25,8 @@ PROPOSAL_VIEW = ProposalView(
 )  # fmt: skip
 SCORE = Score(agent="nexus", score=0.9, why=Why(skill=1, similarity=0.5, success=0.5, load=1, affect=1))
 TASK_VIEW = TaskDetail(
-    task_id="-", title="t", description="", required_skills=[], priority=5, timeout_s=60, parent=None, status="assigned",
+    task_id="-", title="t", description="", required_skills=[], priority=5, timeout_s=60, parent=None, domain=None, instance=None,
+    status="assigned",
     assigned_to="nexus", fence=1, scores=[SCORE], fraction=None, result=None, error=None, submitted_at="t", finished_at=None, history=[],
 )  # fmt: skip
 

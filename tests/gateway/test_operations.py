@@ -1,16 +1,14 @@
 """Health, probes, counts and metrics, with stand-ins for the parts whose state they tell."""
 
-import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
-from bus.subjects import ASK_AGENTS, ASK_TASKS, EPISODE, LESSON, MEMORY_STATS, TASK_ASSIGNED
-from schemas.learning import Lesson
+from bus.subjects import ASK_AGENTS, ASK_TASKS, MEMORY_STATS
 from schemas.members import AgentsView, AgentView
-from schemas.memory import Action, MemoryStats, PartHealth, QueryTimes
-from schemas.tasks import AssignedTask, Assignment, TaskPage
+from schemas.memory import MemoryStats, ModelCalls, PartHealth, QueryTimes
+from schemas.tasks import TaskPage
 from tests.gateway.conftest import Door
 
 PARTS = (
@@ -117,37 +115,31 @@ class TestMetrics:
         ):
             assert line in text.splitlines()
 
-    async def test_count_what_the_log_accepted(self, door: Door):
-        await door.bus.publish(LESSON, Lesson(topic="t", content="c"), msg_id="once", agent="nexus")
-        await door.bus.publish(LESSON, Lesson(topic="t", content="c"), msg_id="once", agent="nexus")
-        work = Assignment(fence=1, lease_s=1, task=AssignedTask(task_id="t", title="t"))
-        await door.bus.publish(TASK_ASSIGNED, work, task="t", agent="aria")
-        lesson = 'aria_neural_mesh_messages_total{from_agent="nexus",message_type="lesson",to_agent="all"} 1.0'
-        assigned = 'aria_neural_mesh_messages_total{from_agent="mesh",message_type="task.assigned",to_agent="aria"} 1.0'
-        async with asyncio.timeout(5):
-            while not {lesson, assigned} <= set((await door.http.get("/metrics")).text.splitlines()):
-                pass
+    async def test_count_messages_as_memory_was_brought_them(self, door: Door):
+        brought = {"lesson": {"nexus": 3}, "task.assigned": {"aria": 1}}
+        await door.stand_in({MEMORY_STATS: msgspec.structs.replace(STATS, messages=brought)})
+        text = (await door.http.get("/metrics")).text.splitlines()
+        assert 'aria_neural_mesh_messages_total{from_agent="nexus",message_type="lesson",to_agent="all"} 3.0' in text
+        assert 'aria_neural_mesh_messages_total{from_agent="mesh",message_type="task.assigned",to_agent="aria"} 1.0' in text
 
-    async def test_count_calls_to_a_language_model_as_agents_remember_them(self, door: Door):
-        figures = {"requests": 1, "input_tokens": 100, "output_tokens": 20, "duration_s": 0.5, "cost": 0.25}
-        context = {"model": "m", "purpose": "vote.weigh", "result": "answered"}
-        for told in (figures, {"input_tokens": "many"}, {"input_tokens": 10**400}):  # the others are no figures, and count for nothing
-            action = Action(action_type="llm_call", action_details=told, context_state=context)
-            await door.bus.publish(EPISODE, action, agent="ricardo")
-        await door.bus.publish(EPISODE, Action(action_type="note", action_details={"text": "llm_call"}), agent="ricardo")
-        late = Action(action_type="llm_call", action_details={"requests": 1}, context_state={**context, "result": "time"})
-        await door.bus.publish(EPISODE, late, agent="ricardo")
-        wanted = {
-            'aria_llm_calls_total{agent_id="ricardo",purpose="vote.weigh",result="answered"} 1.0',
+    async def test_count_calls_to_a_language_model_as_memory_was_brought_them(self, door: Door):
+        answered = ModelCalls(
+            agent_id="ricardo", purpose="vote.weigh", result="answered", calls=2, input_tokens=100, output_tokens=20, cost=0.25
+        )
+        late = ModelCalls(agent_id="ricardo", purpose="vote.weigh", result="time", calls=1, input_tokens=10)
+        took = {"vote.weigh": QueryTimes(count=3, sum_s=9.5, buckets={"1": 2, "10": 3})}
+        await door.stand_in({MEMORY_STATS: msgspec.structs.replace(STATS, model_calls=[answered, late], model_call_times=took)})
+        text = (await door.http.get("/metrics")).text.splitlines()
+        for line in (
+            'aria_llm_calls_total{agent_id="ricardo",purpose="vote.weigh",result="answered"} 2.0',
             'aria_llm_calls_total{agent_id="ricardo",purpose="vote.weigh",result="time"} 1.0',
-            'aria_llm_tokens_total{agent_id="ricardo",direction="input"} 100.0',
+            'aria_llm_tokens_total{agent_id="ricardo",direction="input"} 110.0',
             'aria_llm_tokens_total{agent_id="ricardo",direction="output"} 20.0',
             'aria_llm_cost_total{agent_id="ricardo"} 0.25',
-            'aria_llm_call_duration_seconds_count{purpose="vote.weigh"} 2.0',
-        }
-        async with asyncio.timeout(5):
-            while not wanted <= set((await door.http.get("/metrics")).text.splitlines()):
-                pass
+            'aria_llm_call_duration_seconds_count{purpose="vote.weigh"} 3.0',
+            'aria_llm_call_duration_seconds_bucket{le="1.0",purpose="vote.weigh"} 2.0',
+        ):
+            assert line in text
 
     async def test_of_parts_that_are_away_are_absent(self, door: Door):
         text = (await door.http.get("/metrics")).text

@@ -309,3 +309,29 @@ class TestPresence:
         await bus.publish(subjects.LESSON, LESSON, agent="ops")  # whatever was to be answered is, by now
         await bus.nc.flush()
         assert [b"stream" in reply for reply in replies] == [True]
+
+
+class TestPresenceBucket:
+    async def test_it_is_there_again_after_the_servers_restart(self, tmp_path: Path) -> None:
+        server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
+        await server.start()
+        try:
+            await streams.declare(BusSettings(nats_url=server.url))
+            await server.stop()
+            await server.start()
+            restarted = await Bus.connect(BusSettings(nats_url=server.url), "test")
+            try:
+                await (await restarted.kv("presence")).put("ops.1", b"{}")
+            finally:
+                await restarted.close()
+        finally:
+            await server.stop()
+
+    async def test_one_that_an_earlier_version_kept_in_memory_is_made_anew(self, bus: Bus) -> None:
+        name = f"KV_{bus.stream('presence')}"
+        known = (await bus.api(f"STREAM.INFO.{name}", {}))["config"]
+        del known["persist_mode"]
+        await bus.api(f"STREAM.DELETE.{name}", {})
+        await bus.api(f"STREAM.CREATE.{name}", known | {"storage": "memory"})
+        await streams.declare(bus.settings)
+        assert (await bus.api(f"STREAM.INFO.{name}", {}))["config"]["storage"] == "file"

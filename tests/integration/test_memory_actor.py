@@ -164,6 +164,7 @@ class TestTheWay:
             await persisted(bus, stored.event_id)
             stats = await bus.ask(subjects.MEMORY_STATS, StatsRequest())
             assert (stats.episodes, stats.lessons, stats.concepts, stats.working, stats.persisted_seq) == (1, 0, 0, 0, stored.seq)
+            assert stats.messages == {"episode": {"nexus": 1}}
             memories = {"working_memory", "episodic_memory", "semantic_memory", "consolidation_engine", "continuity_manager"}
             parts = {"postgresql", "pgvector", "redis", *memories, "integrated_graph_memory"}
             assert {name for name, part in stats.parts.items() if part.status == "healthy"} == parts

@@ -10,7 +10,9 @@ import pytest
 from bus import subjects
 from bus.cancelling import end
 from bus.connection import Bus, Outgoing
+from bus.delivery import Ack, settle
 from bus.errors import Unavailable
+from bus.log import Durable
 from memory import migrations
 from memory.arrivals import Arrivals
 from memory.database import Connection, Database
@@ -18,6 +20,7 @@ from memory.episode_row import EpisodeRow
 from memory.fold import Fold
 from memory.persister import CONSUMER, Persister
 from memory.settings import MemorySettings
+from memory.tally import Tally
 from schemas.memory import Action
 from tests.integration.test_memory_actor import all_ids, dead_letters, everything, note, settings
 
@@ -55,7 +58,8 @@ async def made(
     await migrations.apply(settings.postgres_dsn)
     database = Database(settings)
     await database.open()
-    yield Persister(bus, database, Fold(database, projections), Arrivals(database, embeds=False, recheck_s=1), settings, announce=announce)
+    arrivals = Arrivals(database, embeds=False, recheck_s=1)
+    yield Persister(bus, database, Fold(database, projections), arrivals, Tally(), settings, announce=announce)
     await database.close()
 
 
@@ -135,6 +139,20 @@ class TestReadAhead:
             await in_hand(bus, 0)
             letters = await dead_letters(bus, 2)
         assert sorted(letter.stream_seq for letter in letters) == [6, 7]
+
+    async def test_a_consumer_that_was_declared_with_filters_goes_on_where_it_was(self, bus: Bus, settings: MemorySettings) -> None:
+        await bus.publish_batch([note(n) for n in range(10)])
+        left = 10
+        async for deliveries in Durable(bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=left, in_order=True):
+            for delivery in deliveries:
+                await settle(bus, delivery, Ack())
+            left -= len(deliveries)
+            if not left:
+                break
+        await in_hand(bus, 0)
+        async with running(bus, settings):
+            await bus.publish_batch([note(n) for n in range(10, 20)])
+            assert await persisted(settings, "note-19") == [f"note-{n}" for n in range(10, 20)]
 
 
 class TestOnce:

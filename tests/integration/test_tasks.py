@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ import msgspec
 import nats
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from agents.actor import Actor
@@ -35,7 +37,7 @@ from memory.main import run as run_memory
 from memory.settings import MemorySettings
 from schemas.members import Ask, Profile
 from schemas.memory import Action, Await
-from schemas.tasks import Cancel, Progress, Result, Submission, Subtask, TaskDetail, TaskFilter
+from schemas.tasks import Cancel, HistoryEntry, Progress, Result, Submission, Subtask, TaskDetail, TaskFilter
 from tests.conftest import running
 
 SETTINGS = AgentSettings(lease_s=2.0, progress_s=0.3, task_concurrency=2)
@@ -57,8 +59,8 @@ class Performance:
         self.let_go = asyncio.Event()
 
     def skills(self, *names: str) -> dict[str, Skill]:
-        known = {"quick": self._quick, "slow": self._slow, "broken": self._broken}
-        return {n: Skill(name=n, description=f"{n} work", input=Input, output=str, run=known[n]) for n in names}
+        known = {"quick": self._quick, "slow": self._slow, "patient": self._slow, "broken": self._broken}
+        return {n: Skill(name=n, description=f"{n} work", input=Input, output=str, run=known[n], patient=n == "patient") for n in names}
 
     async def _quick(self, context: SkillContext, given: Input) -> Any:
         self.begun.append(context.agent)
@@ -81,14 +83,14 @@ class Performance:
 class Inhabitant:
     """One agent: membership, affect, lessons and tasks, as the composition root puts them together."""
 
-    def __init__(self, bus: Bus, name: str, instance: str, skills: Mapping[str, Skill]) -> None:
+    def __init__(self, bus: Bus, name: str, instance: str, skills: Mapping[str, Skill], settings: AgentSettings) -> None:
         self.bus = bus
         self.members = Members(bus, name, instance, frozenset({"nexus", "aria", "ricardo"}))
         self.actor = Actor(bus, self.members.rank)
         learning = Learning(bus, name, self.members, self.actor.until)
         emotion = Emotion(bus, name, (0.0, 0.0, 0.0), self.members, self.actor.until)
         profile = AgentProfile(name, "tester", list(skills), [], [], "none")
-        self.tasks = Tasks(bus, name, instance, profile, self.members, emotion, learning, Recall(bus), SETTINGS, self.actor.until)
+        self.tasks = Tasks(bus, name, instance, profile, self.members, emotion, learning, Recall(bus), settings, self.actor.until)
         self.worker = Worker(self.tasks, skills)
         self.actor.protocols = (self.members, learning, emotion, self.tasks)
         self._profile = Profile(role="tester", skills=list(skills))
@@ -96,9 +98,11 @@ class Inhabitant:
         self._ready = asyncio.Event()
 
     @classmethod
-    async def born(cls, settings: BusSettings, name: str, skills: Mapping[str, Skill], instance: str = "1") -> Self:
-        bus = await Bus.connect(settings, name)
-        agent = cls(bus, name, instance, skills)
+    async def born(
+        cls, bus_settings: BusSettings, name: str, skills: Mapping[str, Skill], instance: str = "1", settings: AgentSettings = SETTINGS
+    ) -> Self:
+        bus = await Bus.connect(bus_settings, name)
+        agent = cls(bus, name, instance, skills, settings)
         agent._life = asyncio.create_task(agent._live(), name=name)
         await asyncio.wait_for(agent._ready.wait(), PATIENCE_S)
         return agent
@@ -133,8 +137,8 @@ class Mesh:
         self.bus = bus
         self._stack = stack
 
-    async def agent(self, name: str, skills: Mapping[str, Skill], instance: str = "1") -> Inhabitant:
-        agent = await Inhabitant.born(self.settings, name, skills, instance)
+    async def agent(self, name: str, skills: Mapping[str, Skill], instance: str = "1", settings: AgentSettings = SETTINGS) -> Inhabitant:
+        agent = await Inhabitant.born(self.settings, name, skills, instance, settings)
         self._stack.push_async_callback(agent.kill)
         return agent
 
@@ -178,6 +182,11 @@ async def existing(settings: BusSettings) -> AsyncIterator[Mesh]:
 @pytest.fixture
 def play() -> Performance:
     return Performance()
+
+
+def moment(line: HistoryEntry) -> float:
+    """When it stands in the log, in seconds."""
+    return datetime.fromisoformat(line.at).timestamp()
 
 
 def entries(task: TaskDetail, kind: str) -> list[str | None]:
@@ -286,6 +295,34 @@ class TestFailure:
         assert (task.status, task.error.code, task.error.message) == ("failed", "skill_error", "ZeroDivisionError: division by zero")
         assert len(play.begun) == 3
         assert set(play.begun[:2]) == {"nexus", "aria"}
+        failed, assigned = ([moment(h) for h in task.history if h.entry == kind] for kind in ("failed", "assigned"))
+        pauses = [after - before for before, after in zip(failed, assigned[1:], strict=False)]
+        assert [p >= least for p, least in zip(pauses, (SETTINGS.retry_first_s, 2 * SETTINGS.retry_first_s), strict=True)] == [True, True]
+        assert [h.body["reason"] for h in task.history if h.entry == "assigned"] == [
+            None,
+            "try 2 of 3, after skill_error",
+            "try 3 of 3, after skill_error",
+        ]
+
+    async def test_work_that_hangs_is_ended_and_tried_by_the_others(self, mesh: Mesh, play: Performance) -> None:
+        impatient = replace(SETTINGS, skill_timeout_s=0.5, retry_first_s=0.1)
+        both = [await mesh.agent(name, play.skills("slow"), settings=impatient) for name in ("nexus", "aria")]
+        await eventually(lambda: all(len(a.members.present("tasks")) == 2 for a in both))
+        await mesh.submit("t1", required_skills=["slow"])
+        task = await mesh.end("t1")
+        assert task.error is not None
+        assert (task.status, task.error.code, task.error.message) == ("failed", "timed_out", "slow was not done within 0.5 s")
+        assert set(play.begun[:2]) == {"nexus", "aria"}
+        assert play.stopped == play.begun
+
+    async def test_who_waits_for_others_is_not_hurried(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("patient", "slow"), settings=replace(SETTINGS, skill_timeout_s=0.3, retry_first_s=0.0))
+        await mesh.submit("waits", required_skills=["patient"])
+        await mesh.submit("hangs", required_skills=["slow"])
+        assert (await mesh.end("hangs")).status == "failed"
+        assert (await mesh.ask("waits")).status == "running"
+        play.let_go.set()
+        assert (await mesh.end("waits")).status == "succeeded"
 
     async def test_bad_input_is_named_and_not_tried_again(self, mesh: Mesh, play: Performance) -> None:
         await mesh.agent("nexus", play.skills("quick"))
@@ -304,6 +341,9 @@ class TestFailure:
         assert task.error is not None
         assert (task.status, task.error.message) == ("cancelled", "enough")
         await eventually(lambda: play.stopped == ["nexus"])
+        await mesh.bus.publish(subjects.TASK_RESULT, Result(fence=1, output="too late"), task="t1", agent="nexus")
+        late = await mesh.until("t1", lambda t: t.history[-1].entry == "result")
+        assert (late.status, late.result, late.history[-1].ignored) == ("cancelled", None, "after the end: cancelled")
 
     async def test_a_task_whose_time_is_over_expires_and_stops(self, mesh: Mesh, play: Performance) -> None:
         await mesh.agent("nexus", play.skills("slow"))
@@ -375,6 +415,52 @@ class TestComposite:
         assert {t.status for t in page.tasks} == {"failed", "cancelled"}
 
 
+class TestSkillsAcrossAgents:
+    async def test_each_skill_is_a_part_for_who_has_it_and_the_output_is_by_skill(self, mesh: Mesh, play: Performance) -> None:
+        nexus = await mesh.agent("nexus", play.skills("quick"))
+        await mesh.agent("aria", play.skills("slow"))
+        await eventually(lambda: set(nexus.members.present("tasks")) == {"nexus", "aria"})
+        play.let_go.set()
+        await mesh.submit("whole", required_skills=["slow", "quick"], input={"word": "both", "quick": {"word": "own"}})
+        task = await mesh.end("whole")
+        assert (task.status, task.assigned_to) == ("succeeded", None)
+        assert {skill: (done["by"], done["word"]) for skill, done in task.result.items()} == {
+            "slow": ("aria", "both"),
+            "quick": ("nexus", "own"),
+        }
+        assert [(s.skill, s.agent) for s in task.scores] == [("slow", "aria"), ("quick", "nexus")]
+        assert [h.entry for h in task.history] == ["submitted", "split", "finished"]
+
+    async def test_an_agent_that_has_them_all_does_it_alone(self, mesh: Mesh, play: Performance) -> None:
+        await mesh.agent("nexus", play.skills("quick"))
+        both = await mesh.agent("aria", play.skills("quick", "slow"))
+        await eventually(lambda: set(both.members.present("tasks")) == {"nexus", "aria"})
+        play.let_go.set()
+        await mesh.submit("whole", required_skills=["quick", "slow"])
+        task = await mesh.end("whole")
+        assert (task.status, task.assigned_to) == ("succeeded", "aria")
+        assert {skill: done["by"] for skill, done in task.result.items()} == {"quick": "aria", "slow": "aria"}
+
+
+class TestTheft:
+    async def test_an_idle_agent_takes_what_another_has_not_begun(self, mesh: Mesh, play: Performance) -> None:
+        aria = await mesh.agent("aria", play.skills("quick"), settings=replace(SETTINGS, lease_s=60.0, steal_after_s=0.5))
+        aria._profile = replace(aria._profile, load=0.9)  # so that ops gets it first
+        async with external(mesh, "quick") as ops:
+            await eventually(
+                lambda: aria.members.present("tasks").get("aria", Profile()).load == 0.9 and "ops" in aria.members.present("tasks")
+            )
+            assert (await ops.assignment({"title": "Do it", "required_skills": ["quick"], "timeout_s": 300}))["fence"] == 1
+            task = await mesh.end("t9")
+            await ops.say("result", {"fence": 1, "output": "too late"})
+            late = await mesh.until("t9", lambda t: t.history[-1].entry == "result")
+        assert (task.status, task.assigned_to, entries(task, "assigned")) == ("succeeded", "aria", ["ops", "aria"])
+        theft = next(h for h in task.history if h.entry == "assigned" and h.agent == "aria")
+        assert (theft.body["fence"], theft.body["stolen_from"]) == (2, "ops")
+        assert theft.body["reason"] == "ops has not begun it within 0.5 s, and aria is idle"
+        assert late.result["by"] == "aria"
+
+
 class TestByHand:
     async def test_an_external_agent_takes_a_task_with_bare_json(self, mesh: Mesh, play: Performance) -> None:
         await mesh.agent("nexus", play.skills("quick"))
@@ -406,8 +492,8 @@ class External:
         self._prefix = prefix
         self._nc = nc
 
-    async def beat(self) -> None:
-        profile = json.dumps({"role": "site_reliability", "skills": ["deploy"]}).encode()
+    async def beat(self, skill: str) -> None:
+        profile = json.dumps({"role": "site_reliability", "skills": [skill]}).encode()
         while True:
             await self._nc.publish(f"$KV.{self._prefix}_presence.ops.1", profile)
             await asyncio.sleep(0.5)
@@ -424,10 +510,10 @@ class External:
 
 
 @asynccontextmanager
-async def external(mesh: Mesh) -> AsyncIterator[External]:
+async def external(mesh: Mesh, skill: str = "deploy") -> AsyncIterator[External]:
     nc = await nats.connect(mesh.settings.nats_url)
     ops = External(mesh.settings.prefix, nc)
-    beat = asyncio.create_task(ops.beat(), name="beat of ops")
+    beat = asyncio.create_task(ops.beat(skill), name="beat of ops")
     try:
         yield ops
     finally:

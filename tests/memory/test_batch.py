@@ -29,12 +29,9 @@ class TestJoin:
     def test_rows_stand_in_the_order_of_the_log_each_once_though_some_were_delivered_again(
         self, make_row: Callable[..., EpisodeRow]
     ) -> None:
-        batch = self.batch([make_row(seq) for seq in (4, 5, 6)])
-        batch.join(self.batch([make_row(seq) for seq in (2, 3, 4, 5)]))
-        batch.join(self.batch([make_row(7)]))
-        assert [row.stream_seq for row in batch.rows] == [2, 3, 4, 5, 6, 7]
+        pieces = [self.batch([make_row(seq) for seq in seqs]) for seqs in ((4, 5, 6), (2, 3, 4, 5), (7,))]
+        assert [row.stream_seq for row in Batch.joined(pieces).rows] == [2, 3, 4, 5, 6, 7]
 
-    def test_how_entries_without_a_row_ended_is_kept_of_both(self) -> None:
-        batch = self.batch([], {1: Terminal("bad")})
-        batch.join(self.batch([], {2: Ack()}))
+    def test_how_entries_without_a_row_ended_is_kept_of_all(self) -> None:
+        batch = Batch.joined([self.batch([], {1: Terminal("bad")}), self.batch([], {2: Ack()})])
         assert batch.settled == {1: Terminal("bad"), 2: Ack()}

@@ -1,13 +1,15 @@
 """The port of embedding over a model in this process: the loop turns meanwhile, and no question waits behind the queue."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from memory.embedding import Embedding, EmbeddingFailed, in_lanes, opened
+from memory.embedding import QUESTIONS_KEPT_MAX, Embedding, EmbeddingFailed, in_lanes, opened
 from memory.settings import MemorySettings
 from tests.memory.endpoint import Bag
 
@@ -64,6 +66,22 @@ class TestInProcess:
             with pytest.raises(EmbeddingFailed):
                 await embedding.question("fail")
         assert model.calls == [["alpha"], ["fail"], ["fail"]]
+
+    async def test_a_question_is_begun_before_anybody_waits_for_it(self, model: Slow, embedding: Embedding) -> None:
+        embedding.begin("wait")
+        while not model.begun.is_set():
+            await asyncio.sleep(0)
+        model.go.set()
+        assert (await embedding.question("wait")).to_list()
+        assert model.calls == [["wait"]]
+
+    async def test_a_failure_that_nobody_waits_for_is_nobodys_trouble(self, embedding: Embedding) -> None:
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+        await asyncio.wait({embedding.begin("fail")})
+        await asyncio.wait({embedding.begin(str(number)) for number in range(QUESTIONS_KEPT_MAX)})  # the failed one is let go
+        gc.collect()
+        assert not complaints
 
     async def test_one_that_gives_up_does_not_take_the_answer_from_the_others(self, model: Slow, embedding: Embedding) -> None:
         first, second = (asyncio.create_task(embedding.question("wait")) for _ in range(2))

@@ -11,6 +11,7 @@ from memory.episode_row import episode_row
 from memory.holdings import SOURCES_MAX, holdings
 from memory.settings import MemorySettings
 from memory.stats import Stats
+from memory.tally import Tally
 from memory.working import WorkingMemory
 from schemas.memory import Holdings, StatsRequest, WorkingPut
 from schemas.tasks import Submission
@@ -88,7 +89,7 @@ class TestStats:
     async def test_they_have_holdings_only_where_these_are_asked_for(self, database: Database, redis_url: str) -> None:
         cache = Cache(redis_url, "holdings", 1.0, 1.0)
         try:
-            stats = Stats(database, cache)
+            stats = Stats(database, cache, Tally())
             assert (await stats.report(StatsRequest())).holdings is None
             assert (await stats.report(StatsRequest(holdings=True))).holdings is not None
         finally:
@@ -98,6 +99,6 @@ class TestStats:
         cache = Cache(redis_url, "holdings", 1.0, 1.0)
         try:
             with pytest.raises(Unavailable):
-                await Stats(Database(MemorySettings()), cache).report(StatsRequest(holdings=True))
+                await Stats(Database(MemorySettings()), cache, Tally()).report(StatsRequest(holdings=True))
         finally:
             await cache.close()

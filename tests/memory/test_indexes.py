@@ -3,7 +3,7 @@
 Tables hold enough rows that a scan would be dearer; nothing is forbidden to the planner.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from memory.consolidation import reading, run
 from memory.consolidation.likeness import profiles
 from memory.continuity import Continuations
 from memory.database import Connection, Database, Statement, statement
+from memory.embedding import Embedding
 from memory.episodes import episode_states, get_episodes, recent_episodes
 from memory.forgetting import eraser, forgetter, projection
 from memory.sealing import sealer, verifying
@@ -128,12 +129,12 @@ async def explained(postgres_dsn: str, redis_url: str) -> AsyncIterator[Explaini
 
 
 class Constant:
-    """A model whose questions are all alike."""
+    """A model whose texts are all alike."""
 
     model, dimensions = "test", DIMENSIONS
 
-    async def question(self, text: str) -> HalfVector:
-        return HalfVector([0.1] * DIMENSIONS)
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[0.1] * DIMENSIONS for _ in texts]
 
 
 async def ask_everything(database: Explaining, space: Space, settings: MemorySettings) -> None:
@@ -149,13 +150,15 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     await get_episodes(database, ["event-5"])
     await episode_states(database, ["event-5"])
     cache = Cache("redis://127.0.0.1:1", "", 0.1, 1)
-    search = Search(database, cache, Constant(), space, settings)  # type: ignore[arg-type] - has what Search asks of it
+    embedding = Embedding(Constant())
+    search = Search(database, cache, embedding, space, settings)
     for request in (
         SearchRequest(query="word7"),
         SearchRequest(query="word7", agent_id="agent-7"),
         SearchRequest(query="x", tags=["tag-7"]),
     ):
         await search.find(request)
+    embedding.close()
     await cache.close()
     page = await list_concepts(database, ConceptFilter(limit=2))
     await list_concepts(database, ConceptFilter(limit=2, knowledge_type="type-7"))

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from memory import minilm
 from memory.minilm import DIMENSIONS, TOKENS_AT_ONCE_MAX, TOKENS_MAX, MiniLM, by_length, model_folder
 
 
@@ -29,6 +30,14 @@ class TestMiniLM:
         together = model.embed(texts)
         alone = np.concatenate([model.embed([text]) for text in texts])
         assert (together * alone).sum(axis=1) == pytest.approx(np.ones(len(texts)), abs=1e-5)
+
+    def test_matrices_in_blocks_and_whole_ones_give_the_same_vectors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        texts = ["short", "a text of middle length that has some words " * 4, "a long one " * 60]
+        vectors = []
+        for in_blocks in (False, True):
+            monkeypatch.setattr(minilm, "IN_BLOCKS", in_blocks)
+            vectors.append(MiniLM().embed(texts))
+        assert vectors[0] == pytest.approx(vectors[1], abs=1e-5)
 
     def test_vectors_are_of_length_one_also_those_of_nothing_and_of_too_much(self, model: MiniLM) -> None:
         vectors = model.embed(["", "x " * 100_000, "\ufffd", "日本語のテキスト"])

@@ -7,7 +7,7 @@ import pytest
 from bus import subjects
 from memory.episode_row import EpisodeRow
 from memory.open_tasks import TaskRow, apply
-from schemas.tasks import AssignedTask, Assignment, Cancel, Failure, Finished, Progress, Result, Submission, TaskError
+from schemas.tasks import AssignedTask, Assignment, Cancel, Failure, Finished, Progress, Result, Split, Submission, Subtask, TaskError
 from tests.memory.logged import logged
 
 
@@ -75,6 +75,10 @@ class TestWhoHoldsIt:
     )
     def test_nobody_after_its_outcome(self, end: EpisodeRow) -> None:
         assert holder(submitted(), assigned(2, "aria", 1), end) is None
+
+    def test_nobody_after_it_was_split(self) -> None:
+        split = logged(3, subjects.TASK_SPLIT, Split(subtasks=[Subtask(id="a", title="A")]), task="t1")
+        assert holder(submitted(), assigned(2, "aria", 1), split) is None
 
     def test_a_failure_that_may_be_tried_again_leaves_it_to_the_next(self) -> None:
         assert holder(submitted(), assigned(2, "aria", 1), failed(3, "aria", 1, retryable=True), assigned(4, "nexus", 2)) == "nexus"

@@ -24,21 +24,26 @@ from agents.recall import Recall
 from agents.settings import AgentSettings
 from agents.skills.skill import Skill
 from agents.tasks.actor import Tasks
+from agents.tasks.matching import Choice
+from agents.tasks.success import SuccessBook
 from agents.tasks.worker import Worker
 from bus import presence
 from bus.errors import Unavailable
 from schemas.consensus import Opened
 from schemas.members import Profile
+from schemas.tasks import Submission
 from tests.simulation.client import VirtualClient, WatchedBus
 from tests.simulation.loop import OWNER, Owned, passes
 from tests.simulation.server import START_S
 from tests.simulation.work import VirtualWork
 
 AGENTS = ("aria", "nexus", "ricardo")
-SKILLS_OF = {"aria": ["work"], "nexus": ["work", "rare"], "ricardo": ["work"]}
+SKILLS_OF = {"aria": ["work"], "nexus": ["work", "rare"], "ricardo": ["work", "fine"]}
 TEMPERAMENT_OF = {"aria": (0.2, 0.1, 0.0), "nexus": (0.1, 0.0, 0.3), "ricardo": (0.0, 0.0, 0.4)}
-SETTINGS = AgentSettings(lease_s=3.0, progress_s=0.8, task_concurrency=2)
-"""Short leases, so that a history is short."""
+SETTINGS = AgentSettings(
+    lease_s=3.0, progress_s=0.8, task_concurrency=2, steal_after_s=1.0, skill_timeout_s=5.0, retry_first_s=5.0, retry_max_s=5.0
+)
+"""Short leases, so that a history is short; a pause before another try that is longer than a clock is wrong."""
 BEAT_S = 1.0
 """How often an instance says that it lives."""
 LEAVES_WITHIN_S = 0.2
@@ -213,6 +218,11 @@ class Node:
             if self._works:
                 self.work.pull()
 
+    def would_assign(self) -> Choice | None:
+        """Who would get the next task by what it knows, with the scores of all."""
+        task = Submission(title="The next one", required_skills=["work"], domain="any")
+        return self.tasks._choose(task, self.tasks._candidates(), frozenset()) if self._works else None
+
     def state(self) -> dict[str, bytes]:
         """What it knows of every proposal, task and lesson, as bytes that can be compared."""
         folds: dict[str, Any] = {
@@ -221,7 +231,12 @@ class Node:
             **{f"lesson {i}": s for i, s in self.learning._lessons.items()},
             **{f"member {i}": s for i, s in self.members.roster.items()},
         }
-        return {name: msgspec.json.encode(_ordered(state)) for name, state in folds.items()}
+        told = {name: msgspec.json.encode(_ordered(state)) for name, state in folds.items()}
+        return told | {f"success of {agent}": _counted(book) for agent, book in self.tasks.book.success.items()}
+
+
+def _counted(book: SuccessBook) -> bytes:
+    return msgspec.json.encode([book.all, sorted(book.skills.items()), sorted(book.domains.items())])
 
 
 def _ordered(state: Any) -> Any:

@@ -13,7 +13,7 @@ from schemas.consensus import Decision, Opened, Proposal
 from schemas.entry import Entry, Malformed
 from schemas.learning import Integrated, Lesson
 from schemas.members import MembershipChange
-from schemas.tasks import Assignment, Cancel, Failure, Finished, Result, Submission
+from schemas.tasks import Assignment, Cancel, Failure, Finished, Progress, Result, Split, Submission
 from tests.simulation.scenario import POISON
 
 SKEW_S_MAX = 4.0
@@ -27,7 +27,7 @@ FADED_MAX = 0.1
 
 LATE_S_MAX = 20.0
 """An expired task has ended so long after its time, the bad times included."""
-ENDS_WITHOUT_WORK = ("lease_lost", "no_such_skill", "no_single_agent")
+ENDS_WITHOUT_WORK = ("lease_lost", "no_such_skill")
 """How a task may fail that nobody has failed."""
 
 
@@ -63,6 +63,10 @@ class Job(msgspec.Struct):
     deadline: Any
     fence: int = 0
     holder: str | None = None
+    begun: bool = False
+    backoff_s: float = 0.0
+    again_at: Any = None
+    split: bool = False
     failures: int = 0
     outcome: Finished | None = None
     finished: Finished | None = None
@@ -76,6 +80,7 @@ class Oracle:
         self._ids_kept = ids_kept
         self.polls: dict[str, Poll] = {}
         self.jobs: dict[str, Job] = {}
+        self.outcomes: dict[str, list[int]] = {}
         self.lessons: dict[str, Entry] = {}
         self.receipts: dict[tuple[str, str], int] = {}
         self.members: dict[tuple[str, str], str] = {}
@@ -185,8 +190,12 @@ class Oracle:
             return
         elif isinstance(body, Assignment):
             self._assigned(entry, job)
+        elif isinstance(body, Split):
+            self._split(entry, job)
         elif isinstance(body, Cancel):
             job.outcome = Finished(status="cancelled")
+        elif isinstance(body, Progress):
+            job.begun = job.begun or (body.fence, entry.agent) == (job.fence, job.holder)
         elif isinstance(body, Result | Failure) and (body.fence, entry.agent) == (job.fence, job.holder):
             self._ended(entry, job)
 
@@ -195,14 +204,30 @@ class Oracle:
         demand(entry.body.fence == job.fence + 1, f"{entry.subject}: fence {entry.body.fence} after {job.fence}")
         able = set(job.task.required_skills) <= set(self._skills_of.get(entry.agent, []))
         demand(able, f"{entry.subject}: assigned to who cannot do it")
-        job.fence, job.holder = entry.body.fence, entry.agent
+        stolen = entry.body.stolen_from
+        demand(stolen is None or (stolen == job.holder and not job.begun), f"{entry.subject}: stolen, but {job.holder} has begun it")
+        early = job.again_at is not None and entry.time < job.again_at - timedelta(seconds=SKEW_S_MAX)
+        demand(not early, f"{entry.subject}: tried again before its pause is over")
+        job.fence, job.holder, job.begun, job.backoff_s, job.again_at = entry.body.fence, entry.agent, False, entry.body.backoff_s, None
+
+    def _split(self, entry: Entry, job: Job) -> None:
+        demand(not job.task.subtasks, f"{entry.subject}: it has parts already")
+        needed = job.task.required_skills
+        alone = [agent for agent, skills in self._skills_of.items() if set(needed) <= set(skills)]
+        demand(not alone, f"{entry.subject}: split, though {alone} could do it alone")
+        made = [skill for part in entry.body.subtasks for skill in part.required_skills]
+        demand(sorted(made) == sorted(needed), f"{entry.subject}: the parts are for {made}, required are {needed}")
+        job.task = msgspec.structs.replace(job.task, subtasks=entry.body.subtasks)
+        job.holder, job.split = None, True
 
     def _ended(self, entry: Entry, job: Job) -> None:
         body = entry.body
+        self.outcomes.setdefault(entry.agent, [0, 0])[isinstance(body, Failure)] += 1
         if isinstance(body, Result):
             job.outcome = Finished(status="succeeded", agent=entry.agent, output=body.output)
             return
         job.failures, job.holder = job.failures + 1, None
+        job.again_at = entry.time + timedelta(seconds=job.backoff_s)
         if not body.error.retryable or job.failures >= ATTEMPTS_MAX:
             job.outcome = Finished(status="failed", agent=entry.agent, error=body.error)
 
@@ -225,6 +250,8 @@ class Oracle:
             outputs = [p.finished.output for p in parts if p.finished and p.finished.status == "succeeded"]
             whole = job.task.subtasks and len(outputs) == len(job.task.subtasks) and all(o in body.output.values() for o in outputs)
             demand(whole, f"{entry.subject}: succeeded without a result that counts")
+            by_skill = not job.split or list(body.output) == job.task.required_skills
+            demand(by_skill, f"{entry.subject}: its output is not by skill")
         if body.status == "cancelled":
             parent = self.jobs.get(job.task.parent or "")
             demand(parent and parent.finished, f"{entry.subject}: cancelled by nobody")

@@ -21,7 +21,7 @@ from agents.learning import rules as learning
 from agents.learning.actor import Learning
 from agents.members import rules as members
 from agents.members.actor import Members
-from agents.tasks import graph, matching
+from agents.tasks import graph, matching, split
 from agents.tasks import rules as tasks
 from agents.tasks.actor import Tasks
 from agents.tasks.book import Book
@@ -136,6 +136,19 @@ BUGS: tuple[Planted, ...] = (
         "len(outputs) == len(parent.task.subtasks)",
         "outputs",
     ),
+    Planted("what has been begun is stolen", "tasks", tasks.unbegun, 'state.status == "assigned"', "True"),
+    Planted(
+        "a task is stolen without a new fence", "tasks", Tasks._publish_assignment, "state.fence + 1", "state.fence + (not stolen_from)"
+    ),
+    Planted("a failed task is tried again at once", "tasks", tasks.due, "now < state.not_before", "False"),
+    Planted("work that hangs is waited for", "tasks", Worker._in_time, "asyncio.timeout(limit_s)", "asyncio.timeout(None)"),
+    Planted(
+        "a task is split that one agent could do", "tasks", split.scattered, " and not set.intersection(*agents)", " and len(agents) > 1"
+    ),
+    Planted("a part of a split task is forgotten", "tasks", split.parts, "dict.fromkeys(task.required_skills)", "task.required_skills[:1]"),
+    Planted("success fades by the local clock", "tasks", Book._task, "earned.domain, entry.time,", "earned.domain, datetime.now(UTC),"),
+    Planted("a task that is being given counts twice", "tasks", Tasks._booked_now, " if not self._shows(task_id, fence)", ""),
+    Planted("who has a task when it is cancelled has done it", "tasks", tasks.credit, 'after.outcome.status == "succeeded"', "True"),
     Planted("work is given up while it may still be ours", "tasks", Worker._tell, "while self._held(assignment)", "while False"),
     Planted("a receipt has a new id each time", "learning", Learning._integrate, '"integrated")', '"integrated", self._bus.clock())'),
     Planted(

@@ -19,6 +19,8 @@ OUTSIDERS = ("one", "two", "mallory")
 EVENTS = ("praise", "blame", "threat", "relief", "error")
 
 
+HANGS_S = 1_000.0
+"""Work that takes so long does not end by itself."""
 POISON = b'{"choice": 7, "fence": "one", '
 """A body that is none."""
 
@@ -106,14 +108,15 @@ class Script:
     def _task(self, ident: str) -> Submission:
         rng = self._rng
         short = self._maybe(0.25)
-        given = {"takes_s": rng.choice([0.1, 0.5, 2.0, 30.0 if short else 2.0]), "fails": rng.choice([0.0, 0.0, 0.4, 1.0])}
-        skill = rng.choice(["work", "work", "work", "rare", "nobody_has_it"])
+        takes_s = rng.choice([0.1, 0.5, 2.0, 30.0 if short else 2.0]) if self._maybe(0.9) else HANGS_S
+        given = {"takes_s": takes_s, "fails": rng.choice([0.0, 0.0, 0.4, 1.0])}
+        skills = rng.choice([["work"], ["work"], ["work"], ["rare"], ["work", "rare"], ["rare", "fine"], ["nobody_has_it"]])
         timeout_s = rng.uniform(1.0, 4.0) if short else 600.0
         parts = []
         if self._maybe(0.2):
             parts = [Subtask(id="a", title="part a", required_skills=["work"], input={"takes_s": 0.2, "fails": 0.0})]
             parts.append(msgspec.structs.replace(parts[0], id="b", title="part b", depends_on=["a"] if self._maybe(0.5) else []))
-        return Submission(title=f"Do {ident}", required_skills=[skill], input=given, timeout_s=timeout_s, subtasks=parts)
+        return Submission(title=f"Do {ident}", required_skills=skills, input=given, timeout_s=timeout_s, subtasks=parts)
 
     def _learning(self) -> None:
         for i in range(self._rng.randint(1, 4)):

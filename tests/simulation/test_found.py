@@ -7,6 +7,7 @@ from tests.simulation.planted import BUGS, Planted, caught_at
 FOUND = {
     "an early receipt counts for those that read the kept lessons first",
     "an accepted result is dropped when the whole has ended",
+    "a task that is being given counts twice",
     "an opening does not look whether another replica has refused the proposal",
 }
 

@@ -318,10 +318,19 @@ class World:
             differ = [name for name in state.keys() | theirs.keys() if state.get(name) != theirs.get(name)]
             demand(not differ, f"{first.instance} and {node.instance} know different things of {sorted(differ)}")
             demand(node.emotion.alignment() == mood, f"{first.instance} and {node.instance} align to different affects")
+        given = first.would_assign()
         for node in self.living():
+            demand(node.would_assign() == given, f"{first.instance} and {node.instance} would give the next task to different agents")
+            self._recount(node)
             if node.emotion in node.actor.protocols:
                 for agent, entry in self.oracle.affects.items():
                     demand(node.emotion.affect(agent) == entry.body, f"{node.instance} does not know what {agent} feels")
+
+    def _recount(self, node: Node) -> None:
+        """What it takes each agent's success to be is what stands in the log; within a run, nothing fades."""
+        known = {agent: [round(book.all.successes), round(book.all.failures)] for agent, book in node.tasks.book.success.items()}
+        counted = self.oracle.outcomes if self.kind in {"tasks", "all"} else {}
+        demand(known == counted, f"{node.instance} counts the outcomes {known}, the log says {counted}")
 
     def _trace(self) -> list[str]:
         """The log without the ids that differ from run to run."""

@@ -118,7 +118,7 @@ class TestMemory:
         call = msgspec.structs.replace(hit("c1", "x"), action_type="llm_call")
         place.hits = [hit("m1", "a pump"), call]
         said = await place.tools["search_memory"].run({"query": "pumps"})
-        assert ('"id":"m1"' in said, "c1" in said, place.noted.ids) == (True, False, ("m1",))
+        assert ('"id":"m1"' in said, '"c1"' in said, place.noted.ids) == (True, False, ("m1",))
 
     async def test_without_memory_it_says_so(self, place: Place) -> None:
         place.hits = None

@@ -8,7 +8,19 @@ from agents.tasks.rules import TaskState
 from bus import subjects
 from bus.subjects import Subject
 from schemas.entry import Entry
-from schemas.tasks import AssignedTask, Assignment, Cancel, Failure, Finished, Progress, Result, Submission, TaskError
+from schemas.tasks import (
+    AssignedTask,
+    Assignment,
+    Cancel,
+    Failure,
+    Finished,
+    Progress,
+    Result,
+    Split,
+    Submission,
+    Subtask,
+    TaskError,
+)
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -50,12 +62,16 @@ class Story:
     def submitted(self) -> TaskState:
         return self.tell(subjects.TASK_SUBMITTED, self.task)
 
-    def assigned(self, agent: str, fence: int, lease_s: float = 10.0, skill: str | None = "debugging") -> TaskState:
+    def assigned(self, agent: str, fence: int, lease_s: float = 10.0, skill: str | None = "debugging", **fields: Any) -> TaskState:
         task = AssignedTask(title=self.task.title, task_id=self.task_id)
-        return self.tell(subjects.TASK_ASSIGNED, Assignment(fence=fence, lease_s=lease_s, task=task, skill=skill), agent)
+        return self.tell(subjects.TASK_ASSIGNED, Assignment(fence=fence, lease_s=lease_s, task=task, skill=skill, **fields), agent)
 
-    def progress(self, agent: str, fence: int, fraction: float | None = None) -> TaskState:
-        return self.tell(subjects.TASK_PROGRESS, Progress(fence=fence, fraction=fraction), agent)
+    def split(self, *skills: str) -> TaskState:
+        parts = [Subtask(id=s, title=s, required_skills=[s]) for s in skills]
+        return self.tell(subjects.TASK_SPLIT, Split(subtasks=parts))
+
+    def progress(self, agent: str, fence: int, fraction: float | None = None, instance: str | None = None) -> TaskState:
+        return self.tell(subjects.TASK_PROGRESS, Progress(fence=fence, fraction=fraction, instance=instance), agent)
 
     def result(self, agent: str, fence: int, output: Any = "done") -> TaskState:
         return self.tell(subjects.TASK_RESULT, Result(fence=fence, output=output), agent)

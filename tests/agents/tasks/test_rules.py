@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.tasks import rules
-from agents.tasks.rules import ATTEMPTS_MAX, HISTORY_LEN_MAX, LOST_MAX, Assign, Credit, Finish
+from agents.tasks.rules import ATTEMPTS_MAX, HISTORY_LEN_MAX, LOST_MAX, Assign, Credit, Finish, TaskState
 from bus import subjects
 from schemas.tasks import Finished, Progress, Submission
 from tests.agents.tasks.story import Story, at, everyone_lives, nobody_lives
@@ -91,6 +91,72 @@ class TestLease:
         state = s.assigned("nexus", 3)
         assert (state.status, state.fence) == ("submitted", 0)
 
+    def test_it_is_over_at_once_when_the_instance_that_works_on_it_is_gone(self) -> None:
+        s = told()
+        s.assigned("nexus", 1)
+        state = s.progress("nexus", 1, instance="i1")
+        assert rules.due(state, at(3), lambda _, instance: instance == "i1") is None
+        assert rules.due(state, at(3), lambda _, instance: instance == "i2") == Assign(2)
+
+    def test_a_further_one_says_why(self) -> None:
+        s = told()
+        assert rules.reason(s.submitted(), at(0)) is None
+        held = s.assigned("nexus", 1, lease_s=5)
+        assert rules.reason(held, at(3)) == "nexus is gone"
+        assert rules.reason(held, at(9)) == "the lease of nexus ran out"
+        assert rules.reason(s.failure("nexus", 1), at(9)) == "try 2 of 3, after skill_error"
+
+
+class TestTheft:
+    def test_what_was_not_begun_in_time_may_be_taken(self) -> None:
+        s = told()
+        state = s.assigned("nexus", 1)
+        assert not rules.unbegun(state, at(2.9), 2.0)
+        assert rules.unbegun(state, at(3), 2.0)
+
+    def test_what_was_begun_may_not(self) -> None:
+        s = told()
+        s.assigned("nexus", 1)
+        state = s.progress("nexus", 1)
+        assert not rules.unbegun(state, at(60), 2.0)
+        assert s.assigned("aria", 2, stolen_from="nexus").agent == "nexus"
+        assert s.state is not None
+        assert s.state.history[-1].ignored == "nexus has begun it, or has not got it"
+
+    def test_it_comes_with_the_next_fence_and_is_no_loss(self) -> None:
+        s = told()
+        s.assigned("nexus", 1)
+        state = s.assigned("aria", 2, stolen_from="nexus")
+        assert (state.agent, state.fence, state.losses, state.tried, state.stolen) == ("aria", 2, 0, frozenset(), frozenset({"nexus"}))
+        assert s.result("nexus", 1).outcome is None
+
+    def test_it_cannot_be_taken_from_who_has_not_got_it(self) -> None:
+        s = told()
+        s.assigned("nexus", 1)
+        assert s.assigned("ricardo", 2, stolen_from="aria").agent == "nexus"
+
+
+class TestSplit:
+    def test_from_then_on_it_is_composite_and_is_not_assigned(self) -> None:
+        s = told(required_skills=["a", "b"])
+        state = s.split("a", "b")
+        assert [part.id for part in state.task.subtasks] == ["a", "b"]
+        assert rules.due(state, at(3), everyone_lives) is None
+        assert s.assigned("nexus", 1).fence == 0
+
+    def test_it_happens_once(self) -> None:
+        s = told(required_skills=["a", "b"])
+        s.split("a", "b")
+        state = s.split("b", "a")
+        assert [part.id for part in state.task.subtasks] == ["a", "b"]
+        assert state.history[-1].ignored == "it has parts already"
+
+    def test_who_had_it_whole_has_it_no_longer(self) -> None:
+        s = told(required_skills=["a", "b"])
+        s.assigned("nexus", 1)
+        assert not s.split("a", "b").held
+        assert s.result("nexus", 1).outcome is None
+
 
 class TestOutcome:
     def test_a_result_under_the_current_fence_is_the_outcome(self) -> None:
@@ -132,6 +198,21 @@ class TestOutcome:
         assert rules.due(state, at(3), everyone_lives) == Assign(2)
         assert (state.tried, state.agent) == (frozenset({"nexus"}), None)
 
+    def test_it_is_not_tried_again_before_its_pause_is_over(self) -> None:
+        s = told()
+        s.assigned("nexus", 1, backoff_s=4.0)
+        state = s.failure("nexus", 1)
+        assert rules.due(state, at(5.9), everyone_lives) is None
+        assert rules.due(state, at(6), everyone_lives) == Assign(2)
+
+    def test_its_time_to_live_ends_it_during_the_pause(self) -> None:
+        s = told(timeout_s=5)
+        s.assigned("nexus", 1, backoff_s=60.0)
+        assert isinstance(rules.due(s.failure("nexus", 1), at(5), everyone_lives), Finish)
+
+    def test_the_pause_doubles_up_to_a_limit(self) -> None:
+        assert [rules.backoff_s(n, 0.5, 3.0) for n in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+
     def test_a_failure_for_good_ends_it(self) -> None:
         s = told()
         s.assigned("nexus", 1)
@@ -157,7 +238,7 @@ class TestOutcome:
         assert state.outcome.status == "cancelled"
         late = s.result("nexus", 1)
         assert late.outcome == state.outcome
-        assert late.history[-1].ignored == "the outcome stands already"
+        assert late.history[-1].ignored == "the outcome stands already: cancelled"
 
     def test_its_time_to_live_ends_it(self) -> None:
         state = told(timeout_s=5).submitted()
@@ -179,7 +260,7 @@ class TestOutcome:
         s.finished(Finished(status="succeeded", agent="nexus", output="done"))
         state = s.finished(Finished(status="cancelled"))
         assert state.status == "succeeded"
-        assert state.history[-1].ignored == "after the end"
+        assert state.history[-1].ignored == "after the end: succeeded"
         assert rules.due(state, at(1_000), nobody_lives) is None
 
 
@@ -209,12 +290,12 @@ class TestCredit:
     def test_a_result_speaks_for_the_agent(self) -> None:
         s = told()
         before = s.assigned("nexus", 1)
-        assert rules.credit(before, s.result("nexus", 1)) == Credit("nexus", "debugging", success=True)
+        assert rules.credit(before, s.result("nexus", 1)) == Credit("nexus", ("debugging",), None, success=True)
 
     def test_a_failure_speaks_against_it(self) -> None:
         s = told()
         before = s.assigned("nexus", 1)
-        assert rules.credit(before, s.failure("nexus", 1)) == Credit("nexus", "debugging", success=False)
+        assert rules.credit(before, s.failure("nexus", 1)) == Credit("nexus", ("debugging",), None, success=False)
 
     def test_bad_input_does_not(self) -> None:
         s = told()
@@ -232,12 +313,19 @@ class TestCredit:
         before = s.assigned("nexus", 1)
         assert rules.credit(before, s.cancel()) is None
 
+    def test_all_skills_that_were_required_share_it_in_the_domain_of_the_task(self) -> None:
+        s = told(required_skills=["a", "b", "a"], domain="web")
+        before = s.assigned("nexus", 1, skill="a")
+        assert rules.credit(before, s.result("nexus", 1)) == Credit("nexus", ("a", "b"), "web", success=True)
+
 
 AGENTS = st.sampled_from(["nexus", "aria", "ricardo"])
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("assigned"), AGENTS, st.integers(1, 8)),
         st.tuples(st.just("progress"), AGENTS, st.integers(1, 8)),
+        st.tuples(st.just("stolen"), AGENTS, st.integers(1, 8)),
+        st.tuples(st.just("split"), AGENTS, st.just(0)),
         st.tuples(st.just("result"), AGENTS, st.integers(1, 8)),
         st.tuples(st.just("failure"), AGENTS, st.integers(1, 8)),
         st.tuples(st.just("cancel"), AGENTS, st.just(0)),
@@ -245,6 +333,18 @@ STEPS = st.lists(
     ),
     max_size=40,
 )
+
+
+def tell(s: Story, verb: str, agent: str, fence: int) -> TaskState:
+    match verb:
+        case "cancel":
+            return s.cancel(agent)
+        case "split":
+            return s.split("a", "b")
+        case "stolen":
+            return s.assigned(agent, fence, stolen_from="nexus")
+    state: TaskState = getattr(s, verb)(agent, fence)
+    return state
 
 
 class TestAnyInterleaving:
@@ -260,13 +360,14 @@ class TestAnyInterleaving:
                 if isinstance(verdict, Finish):
                     s.finished(verdict.end)
                 continue
-            tell = getattr(s, verb)
-            state = tell(agent) if verb == "cancel" else tell(agent, fence)
+            state = tell(s, verb, agent, fence)
             if verb == "result" and before.held and (agent, fence) == (before.agent, before.fence):
                 words.append(("succeeded", agent))
             elif verb == "cancel" and before.outcome is None and before.finished is None:
                 words.append(("cancelled", agent))
             assert state.fence >= before.fence
+            assert before.status != "running" or verb != "stolen" or state.agent == before.agent
+            assert not before.composite or not state.held
             assert before.outcome is None or state.outcome == before.outcome
             assert before.finished is None or state.finished == before.finished
         state = s.state
@@ -278,10 +379,8 @@ class TestAnyInterleaving:
     def test_every_replica_folds_the_same_however_it_reads(self, steps: list[tuple[str, str, int]]) -> None:
         s = told()
         for verb, agent, fence in steps:
-            if verb == "cancel":
-                s.cancel(agent)
-            elif verb != "look":
-                getattr(s, verb)(agent, fence)
+            if verb != "look":
+                tell(s, verb, agent, fence)
         again = None
         for entry in [e for e in s.entries for _ in range(2)]:
             again = rules.apply(again, entry)
