@@ -130,12 +130,12 @@ def _emptied(kind: Any) -> frozenset[str]:
     found = strict.type_shape(kind) if kind is not None else None
     if not isinstance(found, shape.StructType):
         return frozenset()
-    unions = {f.encode_name: f.type.types for f in found.fields if isinstance(f.type, shape.UnionType)}
-    return frozenset(
-        name
-        for name, types in unions.items()
-        if any(isinstance(t, shape.NoneType) for t in types) and not any(isinstance(t, shape.StrType) for t in types)
-    )
+    unions = {f.encode_name: [_bare(t) for t in f.type.types] for f in found.fields if isinstance(f.type, shape.UnionType)}
+    return frozenset(name for name, types in unions.items() if shape.NoneType in types and shape.StrType not in types)
+
+
+def _bare(kind: shape.Type) -> type[shape.Type]:
+    return _bare(kind.type) if isinstance(kind, shape.Metadata) else type(kind)
 
 
 def _is_null(text: str | None) -> bool:

@@ -45,6 +45,17 @@ def refuse_far_times(**times: object) -> None:
             raise ValueError(f"{name} must lie between {rfc3339(TIME_MIN)} and {rfc3339(TIME_MAX)}")
 
 
+def refuse_no_time(name: str, text: str) -> None:
+    """Raises ValueError, which names the field, for a text that is no time with its zone, or one too far away."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{name} must be an RFC 3339 time") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} must have a time zone")
+    refuse_far_times(**{name: moment})
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """What every message body descends from: immutable, fields by name (both said again by each: they are not inherited)."""
 
@@ -55,7 +66,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 def rfc3339(moment: datetime) -> str:
     """`moment` as RFC 3339 UTC with microseconds, the one form of time in our answers."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"  # strftime writes the year 1 as `1`
 
 
 def epoch(seconds: float) -> datetime:

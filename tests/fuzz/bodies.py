@@ -36,6 +36,7 @@ WORDS = (
 OF_PATTERN: dict[str, tuple[str, ...]] = {
     r"^[a-z0-9_-]{1,63}$": (*AGENTS, "a" * 63, "-", "0"),
     r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$": ("priority_setting", "debugging", "no.such:skill", "A" * 100),
+    r"^[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,99}$": ("a", "b.c:d", "_" * 100),
     r"^[A-Za-z0-9_-]{1,63}$": ("a", "b", "c", "D_-"),
     r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$": ("00000000-0000-0000-0000-000000000000", "01A21d7b-c53d-76d8-a9fe-1b5b2833910e"),
     r"^[^\s\x00](?:[^\x00]{0,98}[^\s\x00])?$": ("approve", "reject", "later", "漢", "x y"),
@@ -47,8 +48,8 @@ FAR = ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")
 TIMES = ("2026-11-22T10:00:00.000000Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1969-12-31T23:59:59+14:00", *FAR)
 ANYTHING: tuple[Any, ...] = (None, True, 0, -1.5e300, 2**63, "text", "a\x00b", [], {}, [1, [2, {"three": [None]}]], {"text": "x", "": 1})
 
-NEEDED: dict[str, Any] = {"event": "praise", "electorate": ["nexus"]}
-"""Fields that have a default, without which a rule of the Struct refuses the whole at times."""
+NEEDED: dict[str, Any] = {"event": "praise", "electorate": ["nexus"], "subtasks": [{"id": "a", "title": "t"}], "deadline": "2027-01-01T00:00:00Z"}
+"""Fields with which the rules of a whole Struct are kept, whatever else it has."""
 
 
 @functools.cache
@@ -101,6 +102,8 @@ def _dict(kind: shape.DictType, chance: Random, name: str) -> dict[str, Any]:
 def _text(kind: shape.StrType, chance: Random, name: str) -> str:
     if kind.pattern is not None:
         return chance.choice(OF_PATTERN[kind.pattern])
+    if name == "deadline" and chance.random() < 0.7:
+        return chance.choice(TIMES)
     if name == "id" or name.endswith(("_id", "ids", "episodes", "evidence")):
         return f"fz-{chance.randrange(IDS_MAX)}"
     least, most = kind.min_length or 0, kind.max_length or 1_000

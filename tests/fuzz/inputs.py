@@ -35,7 +35,8 @@ TOKENS = ("", "*", ">", "UPPER", "a.b", "a" * 64, "a" * 3_000, "é", "\u202e", "
 REQUESTS = tuple(row for row in subjects.TABLE if row.reply is not None)
 STORED = tuple(row for row in subjects.TABLE if row.reply is None)
 """With the two that no stream of ours takes in: presence, and what memory tells of its commits."""
-DOOR = tuple(route for route in ROUTES if route.area is not Area.OPERATIONS and route.path != "/events")
+DOOR = tuple(route for route in ROUTES if route.area is not Area.OPERATIONS and route.raw is None)
+"""Every route but probes, documents, and streams, which do not end."""
 
 
 class BusInput(msgspec.Struct, frozen=True):
@@ -114,9 +115,9 @@ def _tokens(seed: int, index: int, chance: Random) -> dict[str, str]:
     }
 
 
-def _body(body: Any, chance: Random, *, spare: bool = False) -> tuple[bytes, tuple[str, ...]]:
-    """A body and what was done to it."""
-    value = good(body, chance)
+def _body(body: Any, chance: Random, *, example: Any = None, spare: bool = False) -> tuple[bytes, tuple[str, ...]]:
+    """A body and what was done to it. Where the type says nothing, as of another protocol's words, it is made of an example."""
+    value = example if example and body == dict[str, Any] else good(body, chance)
     data = msgspec.json.encode(value)
     if not spare and chance.random() < GOOD_SHARE:
         return data, ()
@@ -142,8 +143,10 @@ def _to_the_door(seed: int, index: int, chance: Random) -> DoorInput:
     route = chance.choice(DOOR)
     data, how = (b"", ())
     if route.body is not None:
-        data, how = _body(route.body, chance, spare=route.name in {"forget", "consolidate"})
+        data, how = _body(route.body, chance, example=route.example, spare=route.name in {"forget", "consolidate"})
     sent = {"content-type": "application/json"} if route.body is not None else {}
+    if route.area is Area.A2A:
+        sent["a2a-version"] = "1.0"
     if chance.random() < ODD_HEADERS_SHARE:
         sent["content-type"] = chance.choice(MEDIA)
         how = (*how, "odd media type")

@@ -146,6 +146,29 @@ class TestQuery:
             decoding.decode_query(b"x=1", None)
 
 
+class TestNull:
+    """A query string has no null: what a field of text takes as a word, others refuse."""
+
+    @pytest.mark.parametrize("said", [b"importance_min=null", b"since=NULL", b"until=Null"])
+    def test_where_it_would_mean_nothing_it_is_refused(self, said):
+        with pytest.raises(Refused) as refused:
+            decoding.decode_query(said, RecentFilter)
+        (error,) = refused.value.problem().errors
+        assert error.path == f"$.{said.partition(b'=')[0].decode()}"
+
+    def test_where_a_text_is_meant_it_is_one(self):
+        asked = decoding.decode_query(b"agent_id=null&tag=null", RecentFilter)
+        assert (asked.agent_id, asked.tag) == ("null", "null")
+
+
+class TestFarTimes:
+    @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-23:59"])
+    def test_those_that_cannot_be_given_back_are_refused(self, moment):
+        with pytest.raises(Refused) as refused:
+            decoding.decode_query(f"since={moment}".encode(), RecentFilter)
+        assert [e.path for e in refused.value.problem().errors] == ["$.since"]
+
+
 class TestAnything:
     """Whatever comes in, what comes out is the Struct or a refusal with status 400."""
 
