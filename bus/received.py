@@ -6,6 +6,7 @@ happens again after every restart. Here such a block has those headers that can 
 """
 
 import logging
+from typing import Any
 
 from nats.aio.client import Client
 
@@ -19,12 +20,12 @@ def guarded(nc: Client) -> Client:
     """The connection itself, which from here on passes over headers that cannot be read."""
     read = nc._process_headers  # noqa: SLF001 - nats-py has no other place for it
 
-    async def readable(block: bytes) -> dict[str, str] | None:
+    async def readable(headers: Any) -> dict[str, str] | None:
         try:
-            return await read(block)
+            return await read(headers)
         except BAD_BLOCK as e:
             log.warning("a message came with headers that cannot be read: %s", e)
-            return nc._parse_header_lines(block)  # noqa: SLF001
+            return nc._parse_header_lines(headers or b"")  # noqa: SLF001
 
     nc._process_headers = readable  # type: ignore[method-assign]  # noqa: SLF001
     return nc

@@ -158,8 +158,8 @@ def _told(options: Options, player: Player, watcher: Watcher, schema: SchemaRun,
     if schema.failures:
         print(f"BROKEN: schemathesis\n{schema.said}\n  replay: make fuzz ARGS='--seed {options.seed} --budget-s {options.budget_s:g}'")
     print(
-        f"seed {options.seed}: {tally.inputs} inputs ({tally.inputs / max(played_s, 0.1):.0f} a second) and {schema.cases} cases of schemathesis"
-        f" in {took_s:.0f} s; {len(tally.faults) + schema.failures} broken"
+        f"seed {options.seed}: {tally.inputs} inputs ({tally.inputs / max(played_s, 0.1):.0f} a second)"
+        f" and {schema.cases} cases of schemathesis in {took_s:.0f} s; {len(tally.faults) + schema.failures} broken"
     )
     return 1 if tally.faults or schema.failures else 0
 

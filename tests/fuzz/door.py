@@ -18,11 +18,25 @@ LINKS: tuple[tuple[str, str, str, tuple[tuple[str, str, str], ...]], ...] = (
         "post",
         "/memory/action",
         "episode_id",
-        (("get", "/memory/episodic/{episode_id}", "episode_id"), ("delete", "/memory/episodic/{episode_id}", "episode_id"), ("get", "/memory/graph/{id}", "id")),
+        (
+            ("get", "/memory/episodic/{episode_id}", "episode_id"),
+            ("delete", "/memory/episodic/{episode_id}", "episode_id"),
+            ("get", "/memory/graph/{id}", "id"),
+        ),
     ),
-    ("post", "/memory/semantic", "concept_id", (("get", "/memory/semantic/{concept_id}", "concept_id"), ("get", "/memory/graph/{id}", "id"))),
+    (
+        "post",
+        "/memory/semantic",
+        "concept_id",
+        (("get", "/memory/semantic/{concept_id}", "concept_id"), ("get", "/memory/graph/{id}", "id")),
+    ),
     ("post", "/neural-mesh/cross-learning", "lesson_id", (("get", "/neural-mesh/cross-learning/{lesson_id}", "lesson_id"),)),
-    ("post", "/neural-mesh/consensus", "proposal_id", (("get", "/neural-mesh/consensus/{proposal_id}", "proposal_id"), ("get", "/memory/graph/{id}", "id"))),
+    (
+        "post",
+        "/neural-mesh/consensus",
+        "proposal_id",
+        (("get", "/neural-mesh/consensus/{proposal_id}", "proposal_id"), ("get", "/memory/graph/{id}", "id")),
+    ),
     (
         "post",
         "/neural-mesh/task-distribute",
@@ -68,7 +82,10 @@ def linked(document: dict[str, Any]) -> dict[str, Any]:
         for status, response in document["paths"][path][method]["responses"].items():
             if status.startswith("2"):
                 response["links"] = {
-                    f"{verb} {taker}": {"operationId": document["paths"][taker][verb]["operationId"], "parameters": _filled(taker, field, parameter)}
+                    f"{verb} {taker}": {
+                        "operationId": document["paths"][taker][verb]["operationId"],
+                        "parameters": _filled(taker, field, parameter),
+                    }
                     for verb, taker, parameter in takers
                 }
     return document
@@ -112,7 +129,9 @@ async def schemathesis(http_url: str, folder: Path, seed: int, budget_s: float) 
                 process.kill()
                 await process.wait()
     said = words.read_text(errors="replace")
-    return SchemaRun(cases=_cases(report), failures=0 if status == 0 else max(1, len(re.findall(r"^_{5,} ", said, re.MULTILINE))), said=said)
+    return SchemaRun(
+        cases=_cases(report), failures=0 if status == 0 else max(1, len(re.findall(r"^_{5,} ", said, re.MULTILINE))), said=said
+    )
 
 
 def _cases(report: Path) -> int:

@@ -3,7 +3,21 @@
 from random import Random
 
 LINE = b"NATS/1.0\r\n"
-VALUES = (b"", b" ", b"x", b"\xff\xfe", b"a" * 300, b"a" * 5_000, b"\xc3\xa9", b"-1", b"0", b"99999999999999999999", b"a\x00b", b"a:b:c", b"%00")
+VALUES = (
+    b"",
+    b" ",
+    b"x",
+    b"\xff\xfe",
+    b"a" * 300,
+    b"a" * 5_000,
+    b"\xc3\xa9",
+    b"-1",
+    b"0",
+    b"99999999999999999999",
+    b"a\x00b",
+    b"a:b:c",
+    b"%00",
+)
 NAMES = (
     b"Nats-Msg-Id",
     b"traceparent",

@@ -135,7 +135,16 @@ def mutated(value: Any, data: bytes, chance: Random) -> tuple[bytes, tuple[str, 
     return data, tuple(how)
 
 
-MEDIA = ("application/json; charset=latin-1", "text/plain", "application/json;", "", "application/x-ndjson", "multipart/form-data", "é".encode().decode("latin-1"))
+MEDIA = (
+    "application/json; charset=latin-1",
+    "text/plain",
+    "application/json;",
+    "",
+    "application/x-ndjson",
+    "multipart/form-data",
+    "é".encode().decode("latin-1"),
+)
+PATHS = ("%00", "%ff", "%2e%2e", "a%2fb", "x" * 5_000)
 KEYS = ("", " ", "k", "k" * 256, "k" * 5_000, "\xff", "a b")
 
 
@@ -161,15 +170,16 @@ def _address(route: Route, chance: Random) -> tuple[str, tuple[str, ...]]:
     how: tuple[str, ...] = ()
     path = route.path
     for name, value in (good(route.path_type, chance) if route.path_type else {}).items():
-        if chance.random() < ODD_TOKENS_SHARE:
-            value, how = chance.choice(("%00", "%ff", "%2e%2e", "a%2fb", "x" * 5_000)), (*how, "odd path")
-        else:
-            value = urllib.parse.quote(str(value), safe="")
-        path = path.replace(f"{{{name}}}", value)
+        odd = chance.random() < ODD_TOKENS_SHARE
+        how = (*how, "odd path") if odd else how
+        path = path.replace(f"{{{name}}}", chance.choice(PATHS) if odd else urllib.parse.quote(str(value), safe=""))
     if route.query is not None and chance.random() < 0.5:
         query = {k: v for k, v in good(route.query, chance).items() if isinstance(v, str | int | float)}
         text = urllib.parse.urlencode({k: str(v).lower() if isinstance(v, bool) else v for k, v in query.items()})
         if chance.random() < 0.5:
-            text, how = chance.choice((f"{text}&unknown=1", f"{text}&limit=1e9", "limit=%ff", "&" * 100, f"{text}&before=x", "=")), (*how, "odd query")
+            text, how = (
+                chance.choice((f"{text}&unknown=1", f"{text}&limit=1e9", "limit=%ff", "&" * 100, f"{text}&before=x", "=")),
+                (*how, "odd query"),
+            )
         path = f"{path}?{text}"
     return path, how

@@ -14,8 +14,8 @@ ROUTE_OF = {f"{route.method} {route.path}": route for route in ROUTES}
 ROW_OF = {row.name: row for row in subjects.TABLE}
 SHOWN_MAX = 300
 """Most characters of an answer that are shown."""
-TOO_MANY = "at once"
-"""Is said by the door and by services when they work on as much as they may: an honest 503, judged apart."""
+TOO_MANY = re.compile(r"at once|PostgreSQL is behind it: ask again|memory is behind the log; ask again")
+"""Is said by the door and by services when they work on as much as they may, and by what waits for the backlog: an honest 503."""
 
 UNHEARD = re.compile(r"fz-\d has not said within")
 """An honest 504: the agent that was to appraise is one that the fuzzer invented, and says nothing."""
@@ -79,7 +79,7 @@ def of_door(row: str, status: int, media: str, body: bytes, retry_after: str | N
 
 def _honest(code: str, shown: str) -> str | None:
     """What a 503 or 504 is counted as, where there is nothing wrong with it."""
-    if code == "503" and TOO_MANY in shown:
+    if code == "503" and TOO_MANY.search(shown):
         return "overload"
     return "504 for an invented agent" if code == "504" and UNHEARD.search(shown) else None
 

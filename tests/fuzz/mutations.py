@@ -10,7 +10,20 @@ Mutation = Callable[[Any, bytes, Random], bytes]
 
 HOLE = "\x01hole\x01"
 """Stands in a value where bytes go that no encoder would write."""
-NUMBERS = (b"1e400", b"-1e400", b"NaN", b"Infinity", b"-Infinity", b"-0", b"9" * 400, b"1e-400", b"18446744073709551616", b"0x10", b"01", b"1.")
+NUMBERS = (
+    b"1e400",
+    b"-1e400",
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"-0",
+    b"9" * 400,
+    b"1e-400",
+    b"18446744073709551616",
+    b"0x10",
+    b"01",
+    b"1.",
+)
 TEXTS = (b'"\\u0000"', b'"\\ud800"', b'"\\udc00\\ud800"', b'"\xff\xfe"', b'"\xed\xa0\x80"', b'"\\x"', b'"\x00"', b'"\\uD83D\\uDE00"')
 TYPES = (b"null", b"true", b"0", b"1.5", b'""', b'"text"', b"[]", b"{}", b"[[]]", b'[""]', b'{"":null}')
 DEPTHS = (10, 101, 1_000, 20_000)
@@ -40,7 +53,11 @@ def spliced(_value: Any, data: bytes, chance: Random) -> bytes:
 
 def littered(_value: Any, data: bytes, chance: Random) -> bytes:
     place = chance.randrange(len(data) + 1)
-    return data[:place] + chance.choice((b"\x00", b"\xff\xfe", b"\xc0\x80", b"\xef\xbb\xbf", b"\xf4\x90\x80\x80", b"\r\n", b"\x1b[2J")) + data[place:]
+    return (
+        data[:place]
+        + chance.choice((b"\x00", b"\xff\xfe", b"\xc0\x80", b"\xef\xbb\xbf", b"\xf4\x90\x80\x80", b"\r\n", b"\x1b[2J"))
+        + data[place:]
+    )
 
 
 def emptied(_value: Any, _data: bytes, chance: Random) -> bytes:
@@ -141,7 +158,9 @@ def _with(value: Any, data: bytes, piece: bytes, chance: Random) -> bytes:
     path = _place(value, chance)
     if path is None:
         return b'{"unknown":' + piece + b"}" if data in {b"", b"{}"} else piece
-    return _encoded(_changed(value, path, lambda container, key: container.__setitem__(key, HOLE))).replace(msgspec.json.encode(HOLE), piece)
+    return _encoded(_changed(value, path, lambda container, key: container.__setitem__(key, HOLE))).replace(
+        msgspec.json.encode(HOLE), piece
+    )
 
 
 def _encoded(value: Any) -> bytes:

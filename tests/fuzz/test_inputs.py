@@ -14,7 +14,11 @@ from tests.fuzz.inputs import DOOR, REQUESTS, STORED, BusInput, made, mutated
 from tests.fuzz.player import is_malformed
 
 SEED = 4711
-DIGEST = "import hashlib; from tests.fuzz.inputs import made; print(hashlib.sha256(repr([made(4711, i) for i in range(300)]).encode()).hexdigest())"
+DIGEST = """
+import hashlib
+from tests.fuzz.inputs import made
+print(hashlib.sha256(repr([made(4711, i) for i in range(300)]).encode()).hexdigest())
+"""
 
 
 class TestGoodBodies:
@@ -37,7 +41,9 @@ class TestGoodBodies:
 class TestMadeFromSeedAndIndex:
     def test_the_same_in_another_process_and_under_another_order_of_sets(self) -> None:
         digests = {
-            subprocess.run([sys.executable, "-c", DIGEST], env={"PYTHONHASHSEED": str(n)}, capture_output=True, text=True, check=True).stdout
+            subprocess.run(
+                [sys.executable, "-c", DIGEST], env={"PYTHONHASHSEED": str(n)}, capture_output=True, text=True, check=True
+            ).stdout
             for n in (1, 2)
         }
         assert len(digests) == 1

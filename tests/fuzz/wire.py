@@ -64,7 +64,15 @@ class Wire:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(at.hostname, at.port, limit=LINE_BYTES_MAX)
             info = msgspec.json.decode((await reader.readline()).removeprefix(b"INFO "))
-            options = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, "lang": "fuzz", "version": "1", "protocol": 1}
+            options = {
+                "verbose": False,
+                "pedantic": False,
+                "headers": True,
+                "no_responders": True,
+                "lang": "fuzz",
+                "version": "1",
+                "protocol": 1,
+            }
             writer.write(b"CONNECT " + msgspec.json.encode(options | _signed(info.get("nonce", ""))) + b"\r\nPING\r\n")
             while (line := await reader.readline()) != b"PONG\r\n":
                 if not line or line.startswith(b"-ERR"):

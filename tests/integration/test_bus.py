@@ -58,7 +58,9 @@ class TestPublish:
 
     async def test_compare_and_set_can_cover_a_whole_aggregate(self, bus: Bus) -> None:
         everything = subjects.aggregate(subjects.VOTE, proposal="p")
-        stored = await bus.publish(subjects.OPENED, Opened(title="t", proposer="ops", deadline="2027-01-01T00:00:00Z", electorate=["ops"]), proposal="p")
+        stored = await bus.publish(
+            subjects.OPENED, Opened(title="t", proposer="ops", deadline="2027-01-01T00:00:00Z", electorate=["ops"]), proposal="p"
+        )
         with pytest.raises(Conflict):
             await bus.publish(subjects.DEADLINE, Deadline(), proposal="p", expect_last_seq=0, expect_subject=everything)
         await bus.publish(subjects.DEADLINE, Deadline(), proposal="p", expect_last_seq=stored.seq, expect_subject=everything)

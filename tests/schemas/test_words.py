@@ -23,11 +23,11 @@ class TestRefused:
     @pytest.mark.parametrize("offset_h", [-14, 0, 14])
     def test_the_ends_of_the_calendar_are_wherever_they_are(self, offset_h: int) -> None:
         zone = timezone(timedelta(hours=offset_h))
-        for moment in (datetime.min, datetime.max):
-            with pytest.raises(ValueError, match="^at must lie between"):
-                refuse_far_times(at=moment.replace(tzinfo=zone))
+        for moment in (datetime(1, 1, 1, tzinfo=zone), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=zone)):
+            with pytest.raises(ValueError, match=r"^at must lie between"):
+                refuse_far_times(at=moment)
 
     @pytest.mark.parametrize("text", ["", "soon", "2027-01-01", "2027-01-01T00:00:00", "0001-01-01T00:00:00Z"])
     def test_what_is_no_time_with_its_zone_is(self, text: str) -> None:
-        with pytest.raises(ValueError, match="^deadline must"):
+        with pytest.raises(ValueError, match=r"^deadline must"):
             refuse_no_time("deadline", text)

@@ -217,7 +217,13 @@ class TestOpened:
 
     @pytest.mark.parametrize(
         "fault",
-        [{"electorate": None}, {"deadline": "soon"}, {"deadline": ""}, {"deadline": "2027-01-01T00:00:00"}, {"deadline": "9999-12-31T23:59:59-12:00"}],
+        [
+            {"electorate": None},
+            {"deadline": "soon"},
+            {"deadline": ""},
+            {"deadline": "2027-01-01T00:00:00"},
+            {"deadline": "9999-12-31T23:59:59-12:00"},
+        ],
     )
     def test_without_an_electorate_or_a_time_it_is_none(self, fault: dict[str, object]) -> None:
         with pytest.raises(msgspec.ValidationError):
