@@ -53,6 +53,11 @@ class TestEntry:
 
 
 class TestMalformed:
+    def test_a_forgetting_of_no_place_is_one(self) -> None:
+        """The server has no message 0, and memory would ask for it for ever."""
+        for data in (b'{"seqs": [0]}', b'{"seqs": [-1]}'):
+            assert isinstance(read(data, "memory.forgotten.r"), Malformed)
+
     def test_the_reason_names_the_field(self) -> None:
         entry = read(b'{"topic": 5, "content": "c"}')
         assert isinstance(entry, Malformed)

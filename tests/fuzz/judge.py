@@ -14,8 +14,9 @@ ROUTE_OF = {f"{route.method} {route.path}": route for route in ROUTES}
 ROW_OF = {row.name: row for row in subjects.TABLE}
 SHOWN_MAX = 300
 """Most characters of an answer that are shown."""
-TOO_MANY = re.compile(r"at once|PostgreSQL is behind it: ask again|memory is behind the log; ask again")
-"""Is said by the door and by services when they work on as much as they may, and by what waits for the backlog: an honest 503."""
+TOO_MANY = re.compile(r"at once|[:;] ask again")
+"""Is said by the door and by services when they work on as much as they may, and by what waits for the backlog or another run: an
+honest 503."""
 
 UNHEARD = re.compile(r"fz-\d has not said within")
 """An honest 504: the agent that was to appraise is one that the fuzzer invented, and says nothing."""

@@ -60,7 +60,8 @@ class Processes:
 def _rss(pid: int) -> int:
     try:
         process = psutil.Process(pid)
-        return sum(p.memory_info().rss for p in (process, *(process.children(recursive=True) if process.name() == "postgres" else ())))
+        family = (process, *process.children(recursive=True)) if process.name().startswith("postgres") else (process,)
+        return sum(p.memory_full_info().pss for p in family)  # what PostgreSQL's processes share counts once
     except psutil.NoSuchProcess:
         return 0
 
