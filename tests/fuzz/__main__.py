@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -148,7 +149,7 @@ def _told(options: Options, player: Player, watcher: Watcher, schema: SchemaRun,
         print(f"  {row:<45} {outcomes.total():>8}  {', '.join(f'{o}: {n}' for o, n in outcomes.most_common(8))}")
     total: Counter[str] = sum(tally.outcomes.values(), Counter())
     print(f"all: {', '.join(f'{outcome}: {n}' for outcome, n in total.most_common(20))}")
-    print(f"{len(tally.malformed)} malformed entries of the log, each with its dead letter" if not tally.faults else "")
+    print(f"{len(tally.malformed)} malformed entries of the log")
     after = watcher.processes.rss()
     for name, before in sorted(watcher.processes.rss_before.items()):
         print(f"  resident memory of {name:<10} {before / 2**20:>8.0f} MiB before {after.get(name, 0) / 2**20:>8.0f} MiB after")
@@ -192,18 +193,12 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="cerebro-fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
         if not arguments.keep:
-            stack.callback(_removed, folder)
+            stack.callback(shutil.rmtree, folder)
         print(f"seed {options.seed}; the mesh is in {folder}", flush=True)
         up = Up(folder / "data")
         stack.callback(up.stop)
         up.wait_until_ready()
         return asyncio.run(fuzz(options, up))
-
-
-def _removed(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Plays inputs against one mesh: so many in flight at a time, each judged, each counted."""
 
 import asyncio
-import itertools
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -151,7 +150,3 @@ def is_malformed(played: BusInput) -> bool:
     except entries.BAD_BODY:
         return True
     return False
-
-
-def endless(first: int = 0) -> Iterator[int]:
-    return itertools.count(first)
