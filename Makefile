@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/made-from-lock
 ROOMS := $(wildcard agents bus cerebro gateway memory schemas)
-CODE := $(ROOMS) $(wildcard tests bench examples .ci)
+CODE := $(ROOMS) $(wildcard tests bench examples sdk .ci)
 
 .PHONY: up test check fix bench faults simulate fuzz tck docs clean lock
 

@@ -22,7 +22,11 @@ from agents.minds.model import ModelMind
 from agents.profiles import AgentProfile, ProfileError, load
 from agents.recall import Recall
 from agents.settings import AgentSettings
+from agents.synadia.bridge import Bridge
+from agents.synadia.door import Door
+from agents.synadia.settings import BridgeSettings
 from agents.tasks.actor import Tasks
+from agents.tasks.consumers import Consumers
 from agents.tasks.worker import Worker
 from bus import presence
 from bus.connection import Bus
@@ -36,10 +40,18 @@ log = logging.getLogger("cerebro.agents")
 
 
 class Agent:
-    """A built-in agent: four protocols over one fold, a worker for its tasks, and the service `mesh`. With a `model` it uses that too."""
+    """A built-in agent: four protocols over one fold, a worker for its tasks, the service `mesh`, and the door to other agents. With a
+    `model` it uses that too.
+    """
 
     def __init__(
-        self, bus: Bus, profile: AgentProfile, settings: AgentSettings, builtin: frozenset[str], model: LanguageModel | None = None
+        self,
+        bus: Bus,
+        profile: AgentProfile,
+        settings: AgentSettings,
+        bridge: BridgeSettings,
+        builtin: frozenset[str],
+        model: LanguageModel | None = None,
     ) -> None:
         self.bus = bus
         self.profile = profile
@@ -48,7 +60,7 @@ class Agent:
         self.actor = Actor(bus, self.members.rank)
         until = self.actor.until
         faculty = self._faculty(model) if model is not None else None
-        self.learning = Learning(bus, name, self.members, until)
+        self.learning = Learning(bus, name, self.members, until, settings.lessons_per_minute_max)
         appraiser = ModelAppraiser(faculty) if faculty is not None and faculty.settings.appraisals else None
         self.emotion = Emotion(bus, name, profile.temperament, self.members, until, appraiser)
         cases = CaseBuilder(recall, self.learning, self.emotion.alignment)
@@ -58,7 +70,10 @@ class Agent:
         self.consensus = Consensus(bus, name, mind, self.members, cases, settings, until)
         self.tasks = Tasks(bus, name, instance, profile, self.members, self.emotion, self.learning, recall, settings, until)
         self.worker = Worker(self.tasks, faculty=faculty)
-        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks)
+        self.door = Door(bus, profile, self.members, self.tasks, bridge, builtin) if bridge.prompts else None
+        self.bridge = Bridge(bus, self.members, self.tasks, bridge) if bridge.members else None
+        consumers = Consumers(bus, self.members, settings.lease_s)
+        self.actor.protocols = (self.members, self.learning, self.consensus, self.emotion, self.tasks, consumers)
 
     def _faculty(self, model: LanguageModel) -> Faculty:
         p = self.profile
@@ -78,6 +93,10 @@ class Agent:
             await self.actor.answer(service)
             await service.start()
             await self.worker.start(group)
+            if self.door is not None:
+                group.create_task(self.door.run(), name="be prompted")
+            if self.bridge is not None:
+                group.create_task(self.bridge.run(), name="bring agents in")
             ready()
             await stop.wait()
             beats.cancel()
@@ -104,6 +123,7 @@ async def run(
     name: str,
     bus: BusSettings,
     settings: AgentSettings,
+    bridge: BridgeSettings,
     llm: LlmSettings,
     llm_by_agent: Mapping[str, LlmSettings],
     ready: Callable[[], None],
@@ -119,7 +139,7 @@ async def run(
     connection = await Bus.connect(bus, name)
     try:
         async with door.opened(connection, name, own) as model:
-            await Agent(connection, profiles[name], settings, frozenset(profiles), model).run(ready, stop)
+            await Agent(connection, profiles[name], settings, bridge, frozenset(profiles), model).run(ready, stop)
     except* _StoppedError:
         log.info("%s has left", name)
     finally:

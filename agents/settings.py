@@ -45,6 +45,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the free capacity."""
     weight_affect: Weight = 0.1
     """Share of the agent's affect."""
+    lessons_per_minute_max: Annotated[int, Meta(ge=1)] = 600
+    """Most lessons of one agent that are taken within a minute of the log; more become dead letters. All agents need the same."""
     ended_kept_max: Annotated[int, Meta(ge=100)] = 10_000
     """Ended proposals, and ended tasks, kept in the fold; older ones are read from the log when asked for."""
     judge_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 3.0

@@ -63,7 +63,9 @@ def _channel(row: Subject) -> dict[str, Any]:
     channel: dict[str, Any] = {
         "address": row.pattern,
         "description": f"{row.doc} Published by {WHO[row.by.value]}."
-        + (" The gateway may publish it for its callers." if row.gateway else ""),
+        + (" The gateway may publish it for its callers." if row.gateway else "")
+        + (" The built-in agents may publish it for an agent that they brought in." if row.guest else "")
+        + (" It belongs to another protocol, and never has a prefix." if row.foreign else ""),
         "messages": {"message": {"$ref": f"#/components/messages/{_key(row)}"}},
     }
     if tokens := TOKEN.findall(row.pattern):

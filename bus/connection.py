@@ -17,6 +17,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
@@ -159,6 +160,11 @@ class Bus:
     def wire(self, subject: str) -> str:
         """`subject` as it stands on the server."""
         return self._dots + subject
+
+    def address(self, row: Subject, **tokens: str) -> str:
+        """The subject of `row` as it stands on the server: with the prefix, unless the row is another protocol's."""
+        subject = row.subject(**tokens)
+        return subject if row.foreign else self.wire(subject)
 
     def plain(self, subject: str) -> str:
         """`subject` without the prefix."""
@@ -326,14 +332,20 @@ class Bus:
 
     # reading
 
-    async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
-        """What stands at `seq`, or None where nothing does (any more)."""
+    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> RawStreamMsg | None:
+        """The message at `seq` as it came, or None where nothing stands (any more)."""
         try:
-            raw = await self.js.get_msg(self.stream(stream), seq, direct=True)
+            return await self.js.get_msg(self.stream(stream), seq, direct=True)
         except NotFoundError:
             return None
         except (nats.errors.Error, OSError, TimeoutError) as e:
             raise Unavailable(f"the log cannot be read: {e}") from e
+
+    async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
+        """What stands at `seq`, or None where nothing does (any more)."""
+        raw = await self.raw_at(seq, stream)
+        if raw is None:
+            return None
         moment = raw.time if isinstance(raw.time, datetime) else datetime.fromisoformat(str(raw.time))
         return entries.read(self.plain(raw.subject or ""), raw.headers, raw.data or b"", seq, moment, await self.log_incarnation())
 

@@ -1,6 +1,7 @@
 """How a delivery ends: `Ack | Retry(delay_s) | Terminal(reason)`, and the one place that maps it to NATS."""
 
 import base64
+from collections.abc import Mapping
 
 import msgspec
 import nats.errors
@@ -11,6 +12,7 @@ from bus.errors import Unavailable
 from bus.ids import derived
 from bus.log import Delivery
 from schemas.dead import DeadLetter
+from schemas.entry import Entry, Malformed
 from schemas.words import rfc3339
 
 
@@ -42,24 +44,34 @@ async def settle(bus: Bus, delivery: Delivery, outcome: Outcome) -> None:
             case Retry(delay_s):
                 await delivery.msg.nak(delay=delay_s)
             case Terminal(reason):
-                await bury(bus, delivery, reason)
+                await bury(bus, delivery.entry, delivery.consumer, reason, delivery.msg.headers, delivery.msg.data, delivery.delivered)
                 await delivery.msg.term()
     except (nats.errors.Error, OSError) as e:
         raise Unavailable(f"NATS: {e}") from e
 
 
-async def bury(bus: Bus, delivery: Delivery, reason: str) -> None:
-    """Write the dead letter, once however often it is tried."""
-    entry, msg = delivery.entry, delivery.msg
+async def bury_entry(bus: Bus, entry: Entry | Malformed, consumer: str, reason: str) -> None:
+    """As `bury`, for an entry that was read and not delivered. What a well-formed one said is read once more, if it still stands there."""
+    if isinstance(entry, Malformed):
+        await bury(bus, entry, consumer, reason, entry.headers, entry.data)
+        return
+    raw = await bus.raw_at(entry.seq)
+    await bury(bus, entry, consumer, reason, raw.headers if raw else None, (raw.data if raw else None) or b"")
+
+
+async def bury(
+    bus: Bus, entry: Entry | Malformed, consumer: str, reason: str, headers: Mapping[str, str] | None, data: bytes, delivered: int = 1
+) -> None:
+    """Write the dead letter, once however often it is tried. Raises `Unavailable`."""
     letter = DeadLetter(
         reason=reason,
         subject=entry.subject,
         stream_seq=entry.seq,
-        delivered=delivery.delivered,
-        headers=dict(msg.headers or {}),
-        data=base64.b64encode(msg.data).decode(),
+        delivered=delivered,
+        headers=dict(headers or {}),
+        data=base64.b64encode(data).decode(),
         first_seen=rfc3339(entry.time),
         last_error=f"{rfc3339(bus.now())} {reason}",
     )
-    ident = derived("dead", await bus.log_incarnation(), entry.seq, delivery.consumer)
-    await bus.publish(subjects.DEAD_LETTER, letter, msg_id=ident, stream=subjects.MESH, consumer=delivery.consumer)
+    ident = derived("dead", await bus.log_incarnation(), entry.seq, consumer)
+    await bus.publish(subjects.DEAD_LETTER, letter, msg_id=ident, stream=subjects.MESH, consumer=consumer)

@@ -66,5 +66,15 @@ def read(
             reason = f"{type(e).__name__}: {e}"
         else:
             via = headers.get(VIA) == "gateway"
-            return Entry(seq=seq, time=time, event_id=ident, subject=subject, name=row.name, tokens=tokens, body=body, via_gateway=via)
+            return Entry(
+                seq=seq,
+                time=time,
+                event_id=ident,
+                subject=subject,
+                name=row.name,
+                tokens=tokens,
+                body=body,
+                via_gateway=via,
+                sourced=copied,
+            )
     return Malformed(seq=seq, time=time, event_id=ident, subject=subject, reason=reason, headers=dict(headers), data=data)

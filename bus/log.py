@@ -6,7 +6,6 @@ server, and each of its deliveries ends in one outcome (`bus.delivery`).
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import msgspec
 from nats.aio.msg import Msg
@@ -57,11 +56,12 @@ class Follower:
     None before the first. An empty list says that there is nothing more for now (once, at the start).
     """
 
-    def __init__(self, bus: Bus, filters: Sequence[str], after_seq: int, stream: str, forgotten_s: float) -> None:
+    def __init__(self, bus: Bus, filters: Sequence[str], after_seq: int, stream: str, forgotten_s: float, piece_max: int) -> None:
         self._bus = bus
         self._filters = list(filters)
         self._stream = stream
         self._forgotten_s = forgotten_s
+        self._piece_max = piece_max
         self._incarnation = ""
         self._delivered = 0
         self.seq = after_seq
@@ -74,9 +74,8 @@ class Follower:
                 if self.pending == 0:
                     yield []
                 continue
-            found = self._accept(batch)
-            if found:
-                yield found
+            for at in range(0, len(batch), self._piece_max):
+                yield self._accept(batch[at : at + self._piece_max])
 
     async def _make(self) -> str:
         self._incarnation = await self._bus.log_incarnation()
@@ -110,9 +109,18 @@ class Follower:
         return found
 
 
-def follow(bus: Bus, filters: Sequence[str], after_seq: int = 0, stream: str = subjects.MESH, forgotten_s: float = FORGOTTEN_S) -> Follower:
-    """Follow the log; see `Follower`. `forgotten_s`: how long the server keeps its place after it has gone."""
-    return Follower(bus, filters, after_seq, stream, forgotten_s)
+def follow(
+    bus: Bus,
+    filters: Sequence[str],
+    after_seq: int = 0,
+    stream: str = subjects.MESH,
+    forgotten_s: float = FORGOTTEN_S,
+    piece_max: int = FOLLOW_BATCH_MAX,
+) -> Follower:
+    """Follow the log; see `Follower`. No filter is the whole stream, which the server finds faster. `forgotten_s`: how long the server
+    keeps its place after it has gone; `piece_max`: most entries that are handed over at a time.
+    """
+    return Follower(bus, filters, after_seq, stream, forgotten_s, piece_max)
 
 
 async def entries(
@@ -150,12 +158,8 @@ def read(bus: Bus, msg: Msg, incarnation: str) -> Entry | Malformed:
 
 
 class Durable:
-    """Deliveries of a durable consumer, each to be settled. `filters`: none of them is the whole stream, which the server finds faster.
-    `batch_max`: most that are asked for at a time; `piece_max`: most that are handed over at a time; `in_flight_max`: most that wait
-    for their outcome.
-
-    `in_order`: for one reader at a time, who must see entries in the order of the log. What another left unsettled would come again
-    when its time is over, behind later entries; so whoever comes next begins again after the last entry before which all are settled.
+    """Deliveries of a durable consumer, each to be settled. `in_flight_max`: most that wait for their outcome; `unused_s`: how long the
+    server keeps it while nobody reads, None: for good.
     """
 
     def __init__(
@@ -168,15 +172,12 @@ class Durable:
         in_flight_max: int = 2_000,
         ack_wait_s: float = ACK_WAIT_S,
         stream: str = subjects.MESH,
-        in_order: bool = False,
-        piece_max: int | None = None,
+        unused_s: float | None = None,
     ) -> None:
         self._bus = bus
         self.name = name
-        self._in_order = in_order
         self._stream = stream
         self._batch_max = batch_max
-        self._piece_max = piece_max or batch_max
         self._config = {
             "durable_name": name,
             "deliver_policy": "all",
@@ -184,49 +185,28 @@ class Durable:
             "ack_wait": int(ack_wait_s * NS),
             "max_ack_pending": in_flight_max,
             "filter_subjects": [bus.wire(f) for f in filters],
+            **({"inactive_threshold": int(unused_s * NS)} if unused_s else {}),
         }
         self._incarnation = ""
 
     async def __aiter__(self) -> AsyncIterator[list[Delivery]]:
         pull = Pull(self._bus, self._stream, self.declare, self._batch_max)
         async for batch in pull.batches():
-            messages = batch or []
-            for at in range(0, len(messages), self._piece_max):
-                yield [self._delivery(msg) for msg in messages[at : at + self._piece_max]]
+            if batch:
+                yield [self._delivery(msg) for msg in batch]
 
     async def declare(self) -> str:
         """Make the consumer, or bring it in step; its place in the log stays."""
         self._incarnation = await self._bus.log_incarnation()
         stream = self._bus.stream(self._stream)
-        start = await self._start(stream) if self._in_order else {}
-        request = {"stream_name": stream, "config": self._config | start}
-        answer = await self._bus.api(f"CONSUMER.DURABLE.CREATE.{stream}.{self.name}", request)
+        answer = await self._bus.api(f"CONSUMER.DURABLE.CREATE.{stream}.{self.name}", {"stream_name": stream, "config": self._config})
         if "error" in answer:
             raise Unavailable(f"consumer {self.name}: {answer['error'].get('description')}")
         return self.name
 
-    async def begin_after(self, seq: int) -> None:
-        """Make the consumer so that it begins behind `seq`, wherever it stood before. Raises `Unavailable`."""
-        stream = self._bus.stream(self._stream)
-        await self._bus.api(f"CONSUMER.DELETE.{stream}.{self.name}", {})
-        start = {"deliver_policy": "by_start_sequence", "opt_start_seq": seq + 1}
-        answer = await self._bus.api(
-            f"CONSUMER.DURABLE.CREATE.{stream}.{self.name}", {"stream_name": stream, "config": self._config | start}
-        )
-        if "error" in answer:
-            raise Unavailable(f"consumer {self.name}: {answer['error'].get('description')}")
-
-    async def _start(self, stream: str) -> dict[str, Any]:
-        """Where the consumer starts: as before, or anew after what is settled, if it is left with unsettled deliveries and without
-        a reader. Dying between the deletion and the creation costs a start from the beginning, which changes nothing either.
-        """
-        known = await self._bus.api(f"CONSUMER.INFO.{stream}.{self.name}", {})
-        if "error" in known:
-            return {}
-        if known["num_ack_pending"] == 0 or known["num_waiting"] > 0:
-            return {key: known["config"][key] for key in ("deliver_policy", "opt_start_seq") if key in known["config"]}
-        await self._bus.api(f"CONSUMER.DELETE.{stream}.{self.name}", {})
-        return {"deliver_policy": "by_start_sequence", "opt_start_seq": known["ack_floor"]["stream_seq"] + 1}
+    async def remove(self) -> None:
+        """Let the server forget the consumer and its place in the log. Raises `Unavailable`."""
+        await self._bus.api(f"CONSUMER.DELETE.{self._bus.stream(self._stream)}.{self.name}", {})
 
     def _delivery(self, msg: Msg) -> Delivery:
         meta = msg.metadata

@@ -14,6 +14,8 @@ from schemas.members import Profile
 
 Heard = Callable[[str, str, Profile | None], Awaitable[None]]
 """Called with agent, instance, and its profile, or None where it says goodbye."""
+Unread = Callable[[str, str, bytes, str], Awaitable[None]]
+"""Called with agent, instance, what it put, and why that is no profile."""
 
 
 async def beat(bus: Bus, agent: str, instance: str, profile: Profile) -> None:
@@ -24,7 +26,10 @@ async def beat(bus: Bus, agent: str, instance: str, profile: Profile) -> None:
 async def goodbye(bus: Bus, agent: str, instance: str) -> None:
     """Say that this instance leaves. Raises `Unavailable`."""
     await _put(bus, agent, instance, b"", {"KV-Operation": "DEL"})
-    await bus.nc.flush()
+    try:
+        await bus.nc.flush()
+    except (nats.errors.Error, OSError, TimeoutError) as e:
+        raise Unavailable(f"NATS: {e}") from e
 
 
 async def _put(bus: Bus, agent: str, instance: str, data: bytes, headers: dict[str, str]) -> None:
@@ -36,8 +41,8 @@ async def _put(bus: Bus, agent: str, instance: str, data: bytes, headers: dict[s
         raise Unavailable(f"NATS: {e}") from e
 
 
-async def listen(bus: Bus, heard: Heard) -> None:
-    """Call `heard` for every put from now on. A profile that is none is passed over. Raises `Unavailable`."""
+async def listen(bus: Bus, heard: Heard, unread: Unread) -> None:
+    """Call `heard` for every profile that is put from now on, and `unread` for what is none. Raises `Unavailable`."""
 
     async def on_put(msg: Msg) -> None:
         """One put, as the server hands it over."""
@@ -47,7 +52,8 @@ async def listen(bus: Bus, heard: Heard) -> None:
         tokens = found[1]
         try:
             profile = entries.decode(subjects.PRESENCE.body, msg.data) if msg.data else None
-        except entries.BAD_BODY:
+        except entries.BAD_BODY as e:
+            await unread(tokens["agent"], tokens["instance"], msg.data, f"{type(e).__name__}: {e}")
             return
         await heard(tokens["agent"], tokens["instance"], profile)
 

@@ -125,11 +125,11 @@ def body_refused(error: Exception) -> Refused:
 
 
 async def _reply_problem(request: Request, problem: Problem) -> None:
-    headers = {"Nats-Service-Error-Code": str(problem.status), "Nats-Service-Error": _header(problem.detail or problem.title)}
+    headers = {"Nats-Service-Error-Code": str(problem.status), "Nats-Service-Error": header_text(problem.detail or problem.title)}
     await _respond(request, msgspec.json.encode(problem), headers)
 
 
-def _header(text: str) -> str:
+def header_text(text: str) -> str:
     """Header values are one line of visible ASCII."""
     return "".join(c if " " <= c <= "~" else " " for c in text)[:500]
 

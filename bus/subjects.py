@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import concepts, consensus, continuity, dead, emotion, forgetting, graph, learning, members, memory, sealing, tasks
+from schemas import concepts, consensus, continuity, dead, emotion, forgetting, graph, learning, members, memory, sealing, synadia, tasks
 
 MESH = "MESH"
 """The log: everything that happened, in the order of the world."""
@@ -47,6 +47,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     reply: Any = None
     gateway: bool = False
     """Whether the gateway may publish it under any name its caller is allowed."""
+    guest: bool = False
+    """Whether the built-in agents may publish it under the name of an agent that they bring in from another protocol."""
+    foreign: bool = False
+    """Whether its subject belongs to a protocol of others, so that it never bears the prefix of the settings."""
 
     @property
     def wildcard(self) -> str:
@@ -69,8 +73,8 @@ class _OrAny(dict[str, str]):
         return "*"
 
 
-def _log(name: str, pattern: str, body: Any, by: By, *, gateway: bool = False) -> Subject:
-    return Subject(name=name, pattern=pattern, body=body, by=by, stream=MESH, gateway=gateway)
+def _log(name: str, pattern: str, body: Any, by: By, *, gateway: bool = False, guest: bool = False) -> Subject:
+    return Subject(name=name, pattern=pattern, body=body, by=by, stream=MESH, gateway=gateway, guest=guest)
 
 
 def _ask(pattern: str, body: Any, reply: Any) -> Subject:
@@ -78,13 +82,14 @@ def _ask(pattern: str, body: Any, reply: Any) -> Subject:
 
 
 # Members
-PRESENCE = Subject(name="presence", pattern="$KV.{bucket}.{agent}.{instance}", body=members.Profile, by=By.SELF)
+PRESENCE = Subject(name="presence", pattern="$KV.{bucket}.{agent}.{instance}", body=members.Profile, by=By.SELF, guest=True)
 MEMBER = _log("member", "mesh.member.{agent}", members.MembershipChange, By.MESH)
 ASK_AGENTS = _ask("ask.agents", members.AskAll, members.AgentsView)
 
 # Cross-learning
 LESSON = _log("lesson", "mesh.learning.{agent}", learning.Lesson, By.SELF, gateway=True)
 INTEGRATED = _log("lesson.integrated", "mesh.learning.{agent}.integrated", learning.Integrated, By.SELF)
+LESSONS_REFUSED = _log("lesson.refused", "mesh.learning.{agent}.refused", learning.LessonsRefused, By.MESH)
 ASK_LESSON = _ask("ask.lesson", members.Ask, learning.LessonView)
 ASK_LESSONS = _ask("ask.lessons", learning.LessonFilter, learning.LessonPage)
 
@@ -108,10 +113,10 @@ ASK_STIMULUS = _ask("ask.stimulus", emotion.StimulusRequest, emotion.AffectView)
 TASK_SUBMITTED = _log("task.submitted", "mesh.task.{task}.submitted", tasks.Submission, By.ANY, gateway=True)
 TASK_ASSIGNED = _log("task.assigned", "mesh.task.{task}.assigned.{agent}", tasks.Assignment, By.MESH)
 TASK_SPLIT = _log("task.split", "mesh.task.{task}.split", tasks.Split, By.MESH)
-TASK_PROGRESS = _log("task.progress", "mesh.task.{task}.progress.{agent}", tasks.Progress, By.SELF)
+TASK_PROGRESS = _log("task.progress", "mesh.task.{task}.progress.{agent}", tasks.Progress, By.SELF, guest=True)
 TASK_INPUT = _log("task.input", "mesh.task.{task}.input.{agent}", tasks.InputAnswer, By.ANY, gateway=True)
-TASK_RESULT = _log("task.result", "mesh.task.{task}.result.{agent}", tasks.Result, By.SELF)
-TASK_FAILED = _log("task.failed", "mesh.task.{task}.failed.{agent}", tasks.Failure, By.SELF)
+TASK_RESULT = _log("task.result", "mesh.task.{task}.result.{agent}", tasks.Result, By.SELF, guest=True)
+TASK_FAILED = _log("task.failed", "mesh.task.{task}.failed.{agent}", tasks.Failure, By.SELF, guest=True)
 TASK_CANCEL = _log("task.cancel", "mesh.task.{task}.cancel.{agent}", tasks.Cancel, By.SELF, gateway=True)
 TASK_FINISHED = _log("task.finished", "mesh.task.{task}.finished", tasks.Finished, By.MESH)
 ASK_TASK = _ask("ask.task", members.Ask, tasks.TaskDetail)
@@ -140,6 +145,27 @@ MEMORY_GRAPH = _ask("memory.graph", graph.GraphRequest, graph.GraphView)
 MEMORY_CONTINUITY = _ask("memory.continuity", continuity.ContinuityRequest, continuity.Continuity)
 MEMORY_FORGET = _ask("memory.forget", forgetting.ForgetRequest, forgetting.ForgetReceipt)
 
+# The Synadia Agent Protocol for NATS. Anyone may host an agent there, so anyone may send its sign of life.
+AGENT_PROMPT = Subject(
+    name="synadia.prompt",
+    pattern="agents.prompt.{agent}.{owner}.{session}",
+    body=synadia.Envelope,
+    by=By.ANY,
+    reply=synadia.Chunk,
+    foreign=True,
+)
+AGENT_STATUS = Subject(
+    name="synadia.status",
+    pattern="agents.status.{agent}.{owner}.{session}",
+    body=synadia.StatusRequest,
+    by=By.ANY,
+    reply=synadia.Heartbeat,
+    foreign=True,
+)
+AGENT_HEARTBEAT = Subject(
+    name="synadia.heartbeat", pattern="agents.hb.{agent}.{owner}.{session}", body=synadia.Heartbeat, by=By.ANY, foreign=True
+)
+
 # Dead letters
 DEAD_LETTER = Subject(name="dead", pattern="dead.{stream}.{consumer}", body=dead.DeadLetter, by=By.ANY, stream=DEAD)
 
@@ -157,6 +183,8 @@ MESH_SUBJECTS = (
     "memory.seal.>",
 )
 """What the log takes in."""
+EVERYTHING = ">"
+"""All that the log holds."""
 PROTOCOLS = "mesh.>"
 """Every protocol event, without the episodes."""
 DEAD_SUBJECTS = ("dead.>",)

@@ -30,31 +30,46 @@ RETRY_S = 5.0
 """Pause before a piece whose handler failed is handed out again."""
 FAILURES_MAX = 5
 """Deliveries after which a piece whose handler fails is a dead letter."""
+ACK_WAIT_LEASES = 0.5
+"""Share of a lease after which the server hands a silent instance's work to another one."""
+ACK_WAIT_S_MIN = 1.0
+"""Least time after which it does."""
+
+UNUSED_S = 7 * 86_400.0
+"""How long the server keeps the consumer of an agent whose instances are all away; a new one delivers everything again."""
 
 Handler = Callable[[Delivery], Awaitable[Outcome]]
 
 
+def work_of(bus: Bus, row: Subject, agent: str, lease_s: float) -> Durable:
+    """The consumer from which all instances of `agent` take their work, given how long a lease holds."""
+    return Durable(
+        bus,
+        name=f"work-{agent}",
+        filters=[row.subject(agent=agent)],
+        batch_max=1,
+        in_flight_max=IN_FLIGHT_MAX,
+        ack_wait_s=ack_wait_s(lease_s),
+        unused_s=UNUSED_S,
+    )
+
+
+def ack_wait_s(lease_s: float) -> float:
+    """Silence after which the server hands a piece of work to somebody else."""
+    return max(ACK_WAIT_S_MIN, lease_s * ACK_WAIT_LEASES)
+
+
 class Work:
-    """`run` until cancelled. `limit` is asked before each piece: most that this instance works on at a time.
+    """`run` until cancelled. `limit` is asked before each piece: most that this instance works on at a time."""
 
-    `ack_wait_s`: silence after which the server hands a piece to somebody else.
-    """
-
-    def __init__(self, bus: Bus, row: Subject, agent: str, limit: Callable[[], int], handler: Handler, ack_wait_s: float) -> None:
+    def __init__(self, bus: Bus, row: Subject, agent: str, limit: Callable[[], int], handler: Handler, lease_s: float) -> None:
         self._bus = bus
         self._agent = agent
         self._limit = limit
         self._handler = handler
-        self._sign_s = ack_wait_s / SIGNS_PER_WAIT
+        self._sign_s = ack_wait_s(lease_s) / SIGNS_PER_WAIT
         self._freed = asyncio.Event()
-        self._consumer = Durable(
-            bus,
-            name=f"work-{agent}",
-            filters=[row.subject(agent=agent)],
-            batch_max=1,
-            in_flight_max=IN_FLIGHT_MAX,
-            ack_wait_s=ack_wait_s,
-        )
+        self._consumer = work_of(bus, row, agent, lease_s)
         self.running = 0
 
     async def run(self) -> None:
@@ -65,6 +80,10 @@ class Work:
                     self.running += 1
                     group.create_task(self._one(delivery), name=f"work on {delivery.entry.subject}")
                 await self._room()
+
+    async def remove(self) -> None:
+        """Let the server forget this agent's place in the log, once it has ended for good. Raises `Unavailable`."""
+        await self._consumer.remove()
 
     async def _room(self) -> None:
         while self.running >= self._limit():

@@ -106,4 +106,4 @@ def actor(name: str, settings: Settings, ready: Callable[[], None], stop: asynci
         case _:
             from agents.main import run as agent
 
-            return agent(name, settings.bus, settings.agents, settings.llm, settings.llm_by_agent, ready, stop)
+            return agent(name, settings.bus, settings.agents, settings.bridge, settings.llm, settings.llm_by_agent, ready, stop)

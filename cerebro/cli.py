@@ -96,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
     verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
     verify_.set_defaults(command=verify)
 
+    _add_mcp(commands)
     _add_backup(commands)
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
@@ -142,6 +143,15 @@ def clock_time(text: str) -> str:
     """`HH:MM` as it is. Raises ValueError, which argparse tells."""
     datetime.strptime(text, "%H:%M")  # noqa: DTZ007 - a time of day, of the local clock
     return text
+
+
+def _add_mcp(commands: Any) -> None:
+    mcp_ = commands.add_parser("mcp", help="offer memory, consensus, lessons and tasks of a running mesh to an MCP host")
+    mcp_.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP there instead of stdio; port 0: a free one")
+    mcp_.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a Host that requests may name, beside loopback")
+    mcp_.add_argument("--agent", default="mcp", metavar="NAME", help="the name under which it speaks in the mesh (mcp)")
+    mcp_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    mcp_.set_defaults(command=mcp)
 
 
 def up(parsed: argparse.Namespace) -> int:
@@ -268,6 +278,13 @@ def restore(parsed: argparse.Namespace) -> int:
 def verify(parsed: argparse.Namespace) -> int:
     """Compare what is persisted with what was sealed."""
     from cerebro.verify import main as handle
+
+    return handle(parsed)
+
+
+def mcp(parsed: argparse.Namespace) -> int:
+    """Serve an MCP host."""
+    from cerebro.mcp_door import main as handle
 
     return handle(parsed)
 

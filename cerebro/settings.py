@@ -15,6 +15,7 @@ import msgspec
 
 from agents.llm.settings import LlmSettings
 from agents.settings import AgentSettings
+from agents.synadia.settings import BridgeSettings
 from bus.secret import Secret
 from bus.settings import BusSettings
 from gateway.a2a.settings import A2ASettings
@@ -42,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bus: BusSettings = BusSettings()
     memory: MemorySettings = MemorySettings()
     agents: AgentSettings = AgentSettings()
+    bridge: BridgeSettings = BridgeSettings()
     llm: LlmSettings = LlmSettings()
     llm_by_agent: dict[str, LlmSettings] = {}
     gateway: GatewaySettings = GatewaySettings()

@@ -21,8 +21,8 @@ from schemas.problem import Problem
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
-VIA_GATEWAY = {VIA: "gateway"}
-"""The header that says that the gateway published for a caller of its own."""
+GATEWAY = "gateway"
+"""The name under which the gateway itself speaks."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,13 +76,15 @@ class Gate:
     """The parts that every request shares.
 
     `bus` is there once NATS has been reached; `closing` is set when the gateway stops; `documents` are the answers that
-    never change, by name. `webhooks_changed` is set when there is a webhook more or less, `webhooks_open` are served here.
+    never change, by name. `webhooks_changed` is set when there is a webhook more or less, `webhooks_open` are served here. `speaker`
+    is the name under which this door itself speaks.
     """
 
-    def __init__(self, settings: GatewaySettings, metrics: Metrics, a2a: A2ASettings) -> None:
+    def __init__(self, settings: GatewaySettings, metrics: Metrics, a2a: A2ASettings, speaker: str = GATEWAY) -> None:
         self.settings = settings
         self.a2a = a2a
         self.metrics = metrics
+        self.speaker = speaker
         self.closing = asyncio.Event()
         self.started = time.monotonic()
         self.requests = 0
@@ -137,6 +139,11 @@ class Call:
     @property
     def bus(self) -> Bus:
         return self.gate.bus
+
+    @property
+    def via(self) -> dict[str, str]:
+        """The header that says that the gateway published for a caller of its own; a door that speaks for itself has none."""
+        return {VIA: GATEWAY} if self.gate.speaker == GATEWAY else {}
 
     async def ask(self, row: Subject, body: Any, timeout_s: float | None = None) -> Any:
         """Ask an actor within the time of the settings."""

@@ -6,63 +6,53 @@ from typing import Final, Self
 import msgspec
 
 from bus import subjects
-from bus.delivery import Outcome, Terminal
-from bus.log import Delivery
 from memory.episode_row import EpisodeRow, episode_row
 from schemas.entry import Entry, Malformed
 
 UNWRITABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 """What a well-formed but absurd body can raise when it is written again."""
 
-Settled = dict[int, Outcome]
-"""How each entry ended, by its place in the log."""
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An entry that becomes no row, and why."""
+
+    entry: Entry | Malformed
+    reason: str
 
 
-class Batch(msgspec.Struct):
-    """Deliveries and the rows made of them, in the order of the log. Whoever commits it adds to `settled` how each entry ended, and
-    to `fresh` the rows that were new.
-    """
+class Batch(msgspec.Struct, frozen=True):
+    """Entries that were read one after the other: the rows made of them, those of which none can be made, and the last place in the log."""
 
-    deliveries: list[Delivery]
     rows: list[EpisodeRow]
-    settled: Settled
-    fresh: list[EpisodeRow]
+    refused: list[Refusal]
+    last: int
 
     @classmethod
-    def of(cls, deliveries: Sequence[Delivery]) -> Self:
-        """What was delivered together."""
-        rows, settled = rows_of([delivery.entry for delivery in deliveries])
-        return cls(list(deliveries), rows, settled, [])
+    def of(cls, entries: Sequence[Entry | Malformed]) -> Self:
+        """What was read together, in the order of the log."""
+        rows, refused = rows_of(entries)
+        return cls(rows, refused, entries[-1].seq)
 
     @classmethod
     def joined(cls, batches: Sequence["Batch"]) -> Self:
-        """What was delivered one after the other, to be committed together. What was delivered again may stand before the others, or
-        in several.
-        """
-        rows = {row.stream_seq: row for batch in batches for row in batch.rows}
-        settled = {seq: outcome for batch in batches for seq, outcome in batch.settled.items()}
-        return cls([d for batch in batches for d in batch.deliveries], [rows[seq] for seq in sorted(rows)], settled, [])
-
-    @property
-    def last(self) -> int:
-        """The latest place in the log."""
-        return max(delivery.entry.seq for delivery in self.deliveries)
+        """What was read one after the other, to be committed together."""
+        rows = [row for batch in batches for row in batch.rows]
+        return cls(rows, [refusal for batch in batches for refusal in batch.refused], batches[-1].last)
 
 
-def rows_of(entries: Sequence[Entry | Malformed]) -> tuple[list[EpisodeRow], Settled]:
-    """The rows to be persisted, in the order of the log and each once, and how the entries that have none end."""
+def rows_of(entries: Sequence[Entry | Malformed]) -> tuple[list[EpisodeRow], list[Refusal]]:
+    """The rows to be persisted, and the entries that can have none. A schedule is no event, and is neither."""
     rows: list[EpisodeRow] = []
-    settled: Settled = {}
-    by_place = {entry.seq: entry for entry in entries}
-    for _, entry in sorted(by_place.items()):
+    refused: list[Refusal] = []
+    for entry in entries:
         if isinstance(entry, Malformed):
-            settled[entry.seq] = Terminal(entry.reason)
+            refused.append(Refusal(entry, entry.reason))
         elif entry.name != subjects.TIMER.name:
             try:
                 rows.append(episode_row(entry))
             except UNWRITABLE as e:
-                settled[entry.seq] = Terminal(f"its body cannot be written again: {type(e).__name__}: {e}")
-    return rows, settled
+                refused.append(Refusal(entry, f"its body cannot be written again: {type(e).__name__}: {e}"))
+    return rows, refused
 
 
 def in_portions(rows: Sequence[EpisodeRow], len_max: int, bytes_max: int) -> list[list[EpisodeRow]]:

@@ -1,16 +1,18 @@
 """The persister: works off the log, and every well-formed entry becomes an episode, exactly once in effect.
 
-What waits is one transaction: rows, everything derived from them, position. Only when it is committed is anything acknowledged, so
-whatever dies in between is delivered again, and the event id keeps it from becoming a second row. While one batch is committed
-the next is read, and the one before is settled: PostgreSQL is the slowest, and should not wait for the others.
+What waits is one transaction: rows, everything derived from them, and the place in the log. The place is kept there and nowhere else, so
+whatever dies in between is read again from there on, and the event id keeps it from becoming a second row. While one batch is
+committed the next is read, and who cares is told of the one before: PostgreSQL is the slowest, and should not wait for the others.
 
-    well-formed          a row, then Ack
-    `….timer`            Ack: a schedule, not an event
-    malformed            Terminal: this is the only consumer that buries it
-    refused by value     its batch is halved until it stands alone, then Terminal; the others are in
-    id known, other content  Terminal: the first stays
-    forgotten before     Ack: no row, and the eraser empties its place
-    PostgreSQL away      nothing is acknowledged; the batch waits in hand until it is back
+    well-formed          a row
+    `….timer`            nothing: a schedule, not an event
+    malformed            a dead letter: this is the only reader that buries it
+    refused by value     its batch is halved until it stands alone, then a dead letter; the others are in
+    id known, other content  a dead letter: the first stays
+    forgotten before     no row, and the eraser empties its place
+    PostgreSQL away      the batch waits in hand until it is back
+
+A dead letter is written before the place moves past its entry.
 """
 
 import asyncio
@@ -21,16 +23,17 @@ from typing import Final, TypeVar
 from bus import subjects
 from bus.cancelling import heed
 from bus.connection import Bus
-from bus.delivery import Ack, Outcome, Terminal, settle
+from bus.delivery import bury_entry
 from bus.errors import CerebroError, Unavailable
-from bus.log import Delivery, Durable
+from bus.log import follow
 from memory.arrivals import Arrivals
-from memory.batch import Batch, Settled, in_portions
+from memory.batch import Batch, Refusal, in_portions
 from memory.database import RAISED, Connection, Database, refused_reason
 from memory.episode_row import EpisodeRow
 from memory.episodes import known_contents
 from memory.fold import Fold
-from memory.positions import PERSISTER, advance
+from memory.positions import PERSISTER, advance, persisted_seq
+from memory.same_log import another
 from memory.settings import MemorySettings
 from memory.tally import Tally
 from schemas.memory import Changed
@@ -39,21 +42,23 @@ log = logging.getLogger("cerebro.memory")
 
 T = TypeVar("T")
 
-CONSUMER: Final = "memory"
-"""Name of the durable consumer, and of the dead letters' subject."""
+READER: Final = "memory"
+"""Last token of the dead letters' subject."""
 PIECE_LEN_MAX: Final = 100
 """Most entries that are worked on without a pause: the next statement of the commit under way waits no longer than that."""
 AHEAD_MAX: Final = 2
 """Most that is read ahead of the batch that is being committed, in batches."""
-UNSETTLED_MAX: Final = 1
-"""Most committed batches that wait to be settled behind the one that is; then the next is not committed."""
+UNTOLD_MAX: Final = 1
+"""Most committed batches that wait to be told behind the one that is; then the next is not committed."""
 
 Line = asyncio.Queue[Batch]
-"""Where pieces wait to be committed, and batches to be settled, in the order of the log."""
+"""Where pieces wait to be committed, in the order of the log."""
+Told = asyncio.Queue[list[EpisodeRow]]
+"""Where new rows wait to be told, a batch at a time."""
 
 
 class Persister:
-    """Three stages over the durable consumer `memory`. `announce` is called after each commit, before anything is acknowledged."""
+    """Three stages over the log. `announce` is called after each commit, before anybody is told."""
 
     def __init__(
         self,
@@ -76,115 +81,131 @@ class Persister:
         self._piece_len = min(PIECE_LEN_MAX, settings.batch_len_max)
 
     async def run(self) -> None:
-        """Persist, for ever: while a batch is committed, the next is read and made rows of, and the one before is settled.
+        """Persist, for ever: while a batch is committed, the next is read and made rows of, and the one before is told.
 
-        What is on its way when this ends is delivered again, from the first that was not settled on.
+        What is on its way when this ends is read again.
         """
-        read, committed = Line(AHEAD_MAX * self._settings.batch_len_max // self._piece_len), Line(UNSETTLED_MAX)
+        read, told = Line(AHEAD_MAX * self._settings.batch_len_max // self._piece_len), Told(UNTOLD_MAX)
         async with asyncio.TaskGroup() as stages:
             stages.create_task(self._read(read), name="persister reads")
-            stages.create_task(self._commit(read, committed), name="persister commits")
-            stages.create_task(self._settle(committed), name="persister settles")
+            stages.create_task(self._commit(read, told), name="persister commits")
+            stages.create_task(self._tell_all(told), name="persister tells")
 
     async def _read(self, read: Line) -> None:
-        durable = Durable(
-            self._bus,
-            name=CONSUMER,
-            filters=(),
-            batch_max=self._settings.batch_len_max,
-            piece_max=self._piece_len,
-            ack_wait_s=self._settings.ack_wait_s,
-            in_order=True,
-        )
-        async for piece in durable:
-            self._tally.add(piece)
-            await read.put(Batch.of(piece))
+        async for piece in follow(self._bus, (), await self._start(), piece_max=self._piece_len):
+            if piece:
+                self._tally.add(piece)
+                await read.put(Batch.of(piece))
             await asyncio.sleep(0)  # so that an answer of PostgreSQL is heeded before the next piece
 
-    async def _commit(self, read: Line, committed: Line) -> None:
+    async def _start(self) -> int:
+        """The place behind which there is something to do: where PostgreSQL is, or before everything where the log is another one."""
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    if reason := await another(self._bus, self._database, connection):
+                        log.warning("the log is another than the one that was persisted, and is read from its beginning: %s", reason)
+                        return 0
+                    return await persisted_seq(self._database, connection)
+            except CerebroError as e:
+                log.warning("the log is not read yet: %s", e)
+                await asyncio.sleep(self._settings.reconnect_pause_s)
+
+    async def _commit(self, read: Line, told: Told) -> None:
         while True:
             pieces = [await read.get()]
             room = self._settings.batch_len_max - self._piece_len
             while sum(len(piece.rows) for piece in pieces) <= room and not read.empty():
                 pieces.append(read.get_nowait())
-            batch = Batch.joined(pieces)
-            await self._persist(batch)
-            await committed.put(batch)
+            await told.put(await self._persist(Batch.joined(pieces)))
 
-    async def _settle(self, committed: Line) -> None:
-        while True:
-            batch = await committed.get()
-            await self._tell(batch.fresh)
-            await self._settle_all(batch)
-            heed()  # a dead letter is a request to the server, and those may lose it
-
-    async def _persist(self, batch: Batch) -> None:
-        """Commit a batch, in as many transactions as it takes. Does not raise while PostgreSQL is away."""
+    async def _persist(self, batch: Batch) -> list[EpisodeRow]:
+        """Commit a batch, in as many transactions as it takes, and return the rows that were new. Waits while PostgreSQL is away."""
+        await self._bury(batch.refused)
+        fresh: list[EpisodeRow] = []
         for rows in in_portions(batch.rows, self._settings.batch_len_max, self._settings.batch_bytes_max):
-            await self._persisted(batch, rows)
-        last = batch.last
-        if last not in batch.settled or isinstance(batch.settled[last], Terminal):
-            await self._pass_over(last)
+            fresh += await self._persisted(rows)
+        if not batch.rows or batch.rows[-1].stream_seq < batch.last:
+            await self._pass_over(batch.last)
+        return fresh
 
     async def _pass_over(self, seq: int) -> None:
-        """Move the position to an entry that became no row, so that it does not look as if something were left to do."""
-        try:
-            async with self._database.transaction() as connection:
-                await advance(self._database, connection, PERSISTER, seq, 0)
-        except Unavailable as e:
-            log.debug("the position stays behind until the next batch: %s", e)
-
-    async def _persisted(self, batch: Batch, rows: Sequence[EpisodeRow]) -> None:
-        """Commit these rows of a batch, waiting for PostgreSQL if need be; tell who waits."""
+        """Move the place to an entry that became no row, so that it does not look as if something were left to do."""
         while True:
             try:
-                return await self._committed(batch, rows)
+                async with self._database.transaction() as connection:
+                    return await advance(self._database, connection, PERSISTER, seq, 0)
+            except Unavailable as e:
+                log.warning("the place waits: %s", e)
+                await asyncio.sleep(self._settings.reconnect_pause_s)
+
+    async def _persisted(self, rows: Sequence[EpisodeRow]) -> list[EpisodeRow]:
+        """Commit these rows, waiting for PostgreSQL if need be; tell who waits."""
+        while True:
+            try:
+                return await self._committed(rows)
             except Unavailable as e:
                 log.warning("%d entries wait: %s", len(rows), e)
                 await asyncio.sleep(self._settings.reconnect_pause_s)
 
-    async def _committed(self, batch: Batch, rows: Sequence[EpisodeRow]) -> None:
+    async def _committed(self, rows: Sequence[EpisodeRow]) -> list[EpisodeRow]:
         try:
-            taken, settled = await self._transacted(rows)
+            taken, contradicting = await self._transacted(rows)
         except RAISED as e:
             if (reason := refused_reason(e)) is None:
                 raise
-            await self._halved(batch, rows, reason)
-        else:
-            batch.settled |= settled
-            batch.fresh += [row for row in rows if row.stream_seq in taken]
-            self._arrivals.persisted(row.episode_id for row in rows)
-            self._announce()
+            return await self._halved(rows, reason)
+        self._arrivals.persisted(row.episode_id for row in rows)
+        self._announce()
+        if contradicting:
+            await self._bury(contradicting)
+            await self._pass_over(rows[-1].stream_seq)
+        return [row for row in rows if row.stream_seq in taken]
 
-    async def _halved(self, batch: Batch, rows: Sequence[EpisodeRow], reason: str) -> None:
+    async def _halved(self, rows: Sequence[EpisodeRow], reason: str) -> list[EpisodeRow]:
         if len(rows) == 1:
-            batch.settled[rows[0].stream_seq] = Terminal(reason)
-            return
+            await self._bury([Refusal(rows[0].entry, reason)])
+            await self._pass_over(rows[0].stream_seq)
+            return []
         middle = len(rows) // 2
-        await self._persisted(batch, rows[:middle])
-        await self._persisted(batch, rows[middle:])
+        return [*await self._persisted(rows[:middle]), *await self._persisted(rows[middle:])]
 
-    async def _transacted(self, rows: Sequence[EpisodeRow]) -> tuple[set[int], Settled]:
-        """One transaction. Returns the places of the new rows, and how each of `rows` ended."""
+    async def _transacted(self, rows: Sequence[EpisodeRow]) -> tuple[set[int], list[Refusal]]:
+        """One transaction. Returns the places of the new rows, and what contradicts a known one; the place stays before those."""
         async with self._database.transaction() as connection:
             taken = await self._fold.take(connection, rows)
-            settled = await self._compared(connection, rows, taken)
-            await advance(self._database, connection, PERSISTER, rows[-1].stream_seq, len(taken))
-        return taken, settled
+            contradicting = await self._contradicting(connection, [row for row in rows if row.stream_seq not in taken])
+            end = contradicting[0].entry.seq - 1 if contradicting else rows[-1].stream_seq
+            await advance(self._database, connection, PERSISTER, end, len(taken))
+        return taken, contradicting
 
-    async def _compared(self, connection: Connection, rows: Sequence[EpisodeRow], taken: set[int]) -> Settled:
-        """Rows that were not new are fine if their content is the known one, or forgotten."""
-        settled: Settled = {row.stream_seq: Ack() for row in rows}
-        again = [row for row in rows if row.stream_seq not in taken]
-        if again:
-            known = await known_contents(self._database, connection, [row.episode_id for row in again])
-            for row in again:
-                first = known.get(row.episode_id)
-                if first is not None and first.content_hash != row.content_hash:
-                    settled[row.stream_seq] = Terminal(
-                        f"event id {row.episode_id} stands at sequence {first.stream_seq} with other content; the first stays"
-                    )
-        return settled
+    async def _contradicting(self, connection: Connection, again: Sequence[EpisodeRow]) -> list[Refusal]:
+        """Rows that were not new are fine if their content is the known one, or forgotten; these are the others."""
+        if not again:
+            return []
+        known = await known_contents(self._database, connection, [row.episode_id for row in again])
+        return [
+            Refusal(row.entry, f"event id {row.episode_id} stands at sequence {first.stream_seq} with other content; the first stays")
+            for row in again
+            if (first := known.get(row.episode_id)) is not None and first.content_hash != row.content_hash
+        ]
+
+    async def _bury(self, refused: Sequence[Refusal]) -> None:
+        """Make dead letters of these, waiting for NATS if need be."""
+        for refusal in refused:
+            log.warning("sequence %d is buried: %s", refusal.entry.seq, refusal.reason)
+            while True:
+                try:
+                    await bury_entry(self._bus, refusal.entry, READER, refusal.reason)
+                    heed()  # a request to the server may lose a cancellation
+                    break
+                except CerebroError as e:
+                    log.warning("sequence %d is not buried yet: %s", refusal.entry.seq, e)
+                    await asyncio.sleep(self._settings.reconnect_pause_s)
+
+    async def _tell_all(self, told: Told) -> None:
+        while True:
+            await self._tell(await told.get())
 
     async def _tell(self, rows: Sequence[EpisodeRow]) -> None:
         try:
@@ -194,24 +215,6 @@ class Persister:
                     await self._bus.notify(subjects.CHANGED, changed, agent=row.agent_id, kind=changed.kind)
         except CerebroError as e:
             log.info("nobody was told of what was committed: %s", e)
-
-    async def _settle_all(self, batch: Batch) -> None:
-        """What cannot be settled now is delivered again after the acknowledgement time, and does no harm then.
-
-        Each message by itself: acknowledging only the last of a batch would save a fiftieth of the processor time, and would lose an
-        entry that never arrived.
-        """
-        async for piece in _pieces(batch.deliveries, self._piece_len):
-            for delivery in piece:
-                await self._settle_one(delivery, batch.settled.get(delivery.entry.seq, Ack()))
-
-    async def _settle_one(self, delivery: Delivery, outcome: Outcome) -> None:
-        if isinstance(outcome, Terminal):
-            log.warning("sequence %d is buried: %s", delivery.entry.seq, outcome.reason)
-        try:
-            await settle(self._bus, delivery, outcome)
-        except CerebroError as e:
-            log.warning("sequence %d could not be settled, it will come again: %s", delivery.entry.seq, e)
 
 
 async def _pieces(whole: Sequence[T], len_max: int) -> AsyncIterator[Sequence[T]]:

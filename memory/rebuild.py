@@ -13,24 +13,20 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-import asyncpg
 import msgspec
 
 from bus.connection import Bus
 from bus.errors import conflict
-from bus.log import bounds
 from memory.database import QUERIES, Connection, Database, Statement, statement
 from memory.derived import DERIVED, Derived
-from memory.episode_row import plain
 from memory.fold import Fold, Projection
 from memory.hashes import Difference, State, TableHash, differences
 from memory.positions import REBUILD, advance, persisted_seq
 from memory.refold import Refold
+from memory.same_log import another, episode_bounds
 from memory.scratch import alone, opened, patient, scratch
 from memory.settings import MemorySettings
-from schemas.entry import Entry
 
-BOUNDS: Final = statement("episode_bounds")
 STOP: Final = statement("stop_advancing")
 KEEP: Final = (statement("keep_places"), statement("keep_vectors"))
 """What the log does not say but hangs on rows that are made again, put aside until the end of the transaction."""
@@ -181,26 +177,14 @@ async def _nothing_lost(database: Database, connection: Connection, refused: Seq
 
 async def _end(bus: Bus, live: Database, connection: Connection) -> int:
     """How far the log is persisted. Raises a 409 where this log is not the one that was."""
-    end = await persisted_seq(live, connection)
-    first, last = await bounds(bus)
-    if last < end:
-        raise conflict(f"memory has persisted entry {end}, and the log ends at {last}: it is another log, and nothing was touched")
-    known = await _episode_bounds(live, connection)
-    if known is not None and known["latest"] >= first:
-        entry = await bus.entry_at(known["latest"])
-        if isinstance(entry, Entry) and plain(entry.event_id) != known["latest_id"]:
-            raise conflict(f"entry {entry.seq} of the log is {entry.event_id}, memory knows {known['latest_id']} there: it is another log")
-    return end
+    if reason := await another(bus, live, connection):
+        raise conflict(f"{reason}: it is another log, and nothing was touched")
+    return await persisted_seq(live, connection)
 
 
 async def _whole(live: Database, connection: Connection, first_seq: int) -> bool:
-    known = await _episode_bounds(live, connection)
+    known = await episode_bounds(live, connection)
     return known is None or known["oldest"] >= first_seq
-
-
-async def _episode_bounds(database: Database, connection: Connection) -> asyncpg.Record | None:
-    records = await database.run(connection, BOUNDS)
-    return records[0] if records else None
 
 
 def _report(

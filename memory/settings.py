@@ -62,8 +62,6 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Most entries of the log that are committed in one transaction."""
     batch_bytes_max: Count = 16 * 1024 * 1024
     """Most bytes of rows in one transaction; one larger row goes alone."""
-    ack_wait_s: Positive = 30.0
-    """The log delivers an entry again that was not committed within this time."""
 
     embed_batch_len_max: Count = 16
     """Most texts that are embedded at a time; small, so that a question does not wait long behind them."""

@@ -9,9 +9,8 @@ from typing import Final
 import msgspec
 
 from bus import subjects
-from bus.log import Delivery
 from memory.database import Times
-from schemas.entry import Entry
+from schemas.entry import Entry, Malformed
 from schemas.llm import LLM_CALL, CallContext, CallFigures
 from schemas.memory import Action, ModelCalls, QueryTimes
 
@@ -27,7 +26,7 @@ CALL_BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 
 
 class Tally:
-    """`counts`: by the name of the row in the table of subjects, then by agent. What is delivered again is not counted again."""
+    """`counts`: by the name of the row in the table of subjects, then by agent."""
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, int]] = {}
@@ -36,17 +35,17 @@ class Tally:
         self._agents: set[str] = set()
         self._purposes: set[str] = set()
 
-    def add(self, deliveries: Iterable[Delivery]) -> None:
+    def add(self, entries: Iterable[Entry | Malformed]) -> None:
         """Count these, dead letters to be as well: the log has accepted them."""
-        for delivery in deliveries:
-            found = subjects.find(delivery.entry.subject) if delivery.delivered == 1 else None
+        for entry in entries:
+            found = subjects.find(entry.subject)
             if found is not None:
                 row, tokens = found
                 by_agent = self.counts.setdefault(row.name, {})
                 agent = _bounded(tokens.get("agent", NOBODY), self._agents)
                 by_agent[agent] = by_agent.get(agent, 0) + 1
-                if isinstance(delivery.entry, Entry) and row is subjects.EPISODE and delivery.entry.body.action_type == LLM_CALL:
-                    self._add_call(agent, delivery.entry.body)
+                if isinstance(entry, Entry) and row is subjects.EPISODE and entry.body.action_type == LLM_CALL:
+                    self._add_call(agent, entry.body)
 
     def _add_call(self, agent: str, action: Action) -> None:
         """Count a call to a language model that an agent remembers; what is told otherwise is passed over."""

@@ -8,7 +8,8 @@ import msgspec
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One well-formed entry. `name` is its row in the table of subjects, `tokens` the variable parts of its subject,
-    `time` the server's; `via_gateway` says that the gateway published it for a caller of its own.
+    `time` the server's; `via_gateway` says that the gateway published it for a caller of its own, `sourced` that this is a copy which
+    the server made for another stream, at a time of its own.
     """
 
     seq: int
@@ -19,6 +20,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, str]
     body: Any
     via_gateway: bool = False
+    sourced: bool = False
 
     @property
     def agent(self) -> str:

@@ -27,6 +27,13 @@ class Integrated(Body, frozen=True, kw_only=True):
     lesson_id: EventId
 
 
+class LessonsRefused(Body, frozen=True, kw_only=True):
+    """`mesh.learning.<agent>.refused`: the mesh has not taken these lessons of the agent; each is a dead letter with the reason."""
+
+    lesson_ids: Annotated[EventIds, Meta(min_length=1)]
+    reason: Text
+
+
 class LessonRequest(Lesson, frozen=True, kw_only=True):
     """`POST /neural-mesh/cross-learning`."""
 
@@ -58,10 +65,11 @@ class LessonView(LessonReceipt, frozen=True, kw_only=True):
 
 
 class LessonFilter(Body, frozen=True, kw_only=True):
-    """`ask.lessons`, `GET /neural-mesh/cross-learning`."""
+    """`ask.lessons`, `GET /neural-mesh/cross-learning`. `missing_from`: those which this agent has not made its own yet."""
 
     agent: Token | None = None
     topic: Title | None = None
+    missing_from: Token | None = None
     limit: PageSize = 50
     before: str | None = None
 

@@ -41,7 +41,7 @@ class Submission(Body, frozen=True, kw_only=True):
     """`mesh.task.<task>.submitted`. `priority` 9 is the most urgent; `timeout_s` runs from the entry in the log.
 
     `domain`: what it is about, in a word, so that success in that domain counts when an agent is chosen. `context`: the
-    conversation that it belongs to, if any.
+    conversation that it belongs to, if any. `agent`: the only one that may do it.
     """
 
     title: Title
@@ -54,6 +54,7 @@ class Submission(Body, frozen=True, kw_only=True):
     parent: Token | None = None
     context: EventId | None = None
     domain: Title | None = None
+    agent: Token | None = None
 
     def __post_init__(self) -> None:
         if fault := subtask_fault(self.subtasks):

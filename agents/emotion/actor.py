@@ -35,15 +35,13 @@ APPRAISED_ALONE_MIN = 4
 """From so many waiting appraisals on, the table alone appraises: who asks for one waits seconds, no more."""
 FEEL_PAUSE_S = 10.0
 """Least seconds between two feelings of the same event that only this agent knows of: a flood of errors is one distress."""
-KINDS = ("lessons", "votes", "tasks")
-"""A member of any kind feels."""
 
 
 class Present(Protocol):
     """What this protocol asks of membership."""
 
-    def present(self, takes: str) -> dict[str, Profile]: ...
-    def listed(self, takes: str) -> dict[str, Profile]: ...
+    def present(self, takes: str | None = None) -> dict[str, Profile]: ...
+    def listed(self) -> dict[str, Profile]: ...
 
 
 class Appraiser(Protocol):
@@ -208,7 +206,7 @@ class Emotion:
 
     def _feeling(self) -> dict[str, rules.Felt]:
         """The members that are present and have said what they feel; of one that has not, nothing is made up."""
-        present = self._members_of(self._members.present)
+        present = self._members.present()
         return {agent: felt for agent in sorted(present) if (felt := self._last(agent))}
 
     async def _stimulate(self, request: StimulusRequest) -> AffectView:
@@ -225,15 +223,11 @@ class Emotion:
         raise TimedOut(f"{request.agent} has not said within {ANSWER_S:g} s what it feels; the stimulus is logged at {stored.seq}")
 
     async def _require_present(self, agent: str) -> None:
-        if await self._until(lambda: agent in self._members_of(self._members.present), HEARD_WITHIN_S):
+        if await self._until(lambda: agent in self._members.present(), HEARD_WITHIN_S):
             return
-        if agent in self._members_of(self._members.listed):
+        if agent in self._members.listed():
             raise conflict(f"agent {agent} is gone; it can appraise nothing now")
         raise not_found(f"no agent {agent}")
-
-    @staticmethod
-    def _members_of(which: Callable[[str], dict[str, Profile]]) -> set[str]:
-        return {agent for takes in KINDS for agent in which(takes)}
 
     def _answer(self, agent: str, stored: Stored) -> rules.Felt | None:
         """The state by which `agent` answered a stimulus: under the id derived from it, where the agent derives its ids as

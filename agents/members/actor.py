@@ -1,12 +1,19 @@
-"""The hands of membership: beats for this instance, hears all others, logs what changed, answers who is there."""
+"""The hands of membership: beats for this instance, hears all others, logs what changed, answers who is there.
+
+What cannot be a member (a profile that is none, a skill with a broken schema, a name that is taken) is refused by a dead letter.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
+import msgspec
+
 from agents.members import rules
+from agents.members.refusals import Refusals
 from agents.protocol import Duty, Question
+from agents.sound_schema import unsound
 from bus import presence, subjects
 from bus.connection import Bus
 from bus.errors import Conflict, Unavailable
@@ -32,15 +39,30 @@ class Members:
         self._sightings: rules.Sightings = {}
         self._listening_since = self._bus.clock()
         self._looked = self._bus.clock()
+        self._refusals = Refusals(bus)
         self.roster: rules.Roster = {}
 
     async def listen(self) -> None:
         """Hear everyone from now on."""
-        await presence.listen(self._bus, self._heard)
+        await presence.listen(self._bus, self._heard, self._unread)
         self._listening_since = self._bus.clock()
 
     async def _heard(self, agent: str, instance: str, profile: Profile | None) -> None:
+        """Count the instance as there, unless it cannot be a member."""
+        if profile is not None and (reason := self._why_refused(agent, instance, profile)):
+            await self._unread(agent, instance, msgspec.json.encode(profile), reason)
+            return
+        self._refusals.drop(agent, instance)
         self._sightings[agent, instance] = rules.Sighting(profile, self._bus.clock())
+
+    async def _unread(self, agent: str, instance: str, data: bytes, reason: str) -> None:
+        self._sightings.pop((agent, instance), None)
+        self._refusals.heard(agent, instance, data, reason)
+
+    def _why_refused(self, agent: str, instance: str, profile: Profile) -> str | None:
+        before = self._sightings.get((agent, instance))
+        unchanged = before is not None and before.profile is not None and before.profile.skills == profile.skills
+        return (None if unchanged else broken_skill(profile)) or rules.taken(self.roster, agent, instance, profile)
 
     async def beat(self, profile: Profile) -> None:
         """Say that this instance lives, as `profile`; while NATS is away nobody could hear it."""
@@ -57,20 +79,32 @@ class Members:
 
     # what the other protocols ask of it
 
-    def present(self, takes: str) -> dict[str, Profile]:
-        """The agents that are there now and take `takes` (lessons, votes or tasks), each with its profile and its instances' mean load."""
+    def present(self, takes: str | None = None) -> dict[str, Profile]:
+        """The agents that are there now, or those of them that take `takes` (lessons, votes or tasks), each with its profile and its
+        instances' mean load.
+        """
         living = rules.present(self._sightings, self._bus.clock())
         profiles = {agent: rules.profile_of(sightings) for agent, sightings in living.items()}
-        return {agent: profile for agent, profile in profiles.items() if profile and takes in profile.takes}
+        return {agent: profile for agent, profile in profiles.items() if profile and _takes(profile, takes)}
+
+    def announced(self, agent: str) -> Profile | None:
+        """What an agent of others last said of itself in the log; None for the built-in ones, which need no checking."""
+        known = None if agent in self._builtin else self.roster.get(agent)
+        return known.profile if known else None
+
+    def external(self, takes: str) -> list[str]:
+        """The agents that are there, take `takes`, and are none of the built-in ones."""
+        return [agent for agent in self.present(takes) if agent not in self._builtin]
 
     def known(self, takes: str) -> dict[str, Profile]:
         """All agents that ever joined and take `takes`, gone ones included."""
         return {agent: k.profile for agent, k in sorted(self.roster.items()) if takes in k.profile.takes}
 
-    def listed(self, takes: str) -> dict[str, Profile]:
-        """The agents that are there, and those gone for less than a minute, that take `takes`."""
+    def listed(self, takes: str | None = None) -> dict[str, Profile]:
+        """The agents that are there, and those gone for less than a minute, or those of them that take `takes`."""
         shown = rules.views(self._sightings, self.roster, self._bus.clock())
-        return {agent: k.profile for agent, k in self.roster.items() if agent in shown and takes in k.profile.takes} | self.present(takes)
+        gone = {agent: k.profile for agent, k in self.roster.items() if agent in shown and _takes(k.profile, takes)}
+        return gone | self.present(takes)
 
     def alive(self, agent: str, instance: str) -> bool:
         """Whether this very instance has been heard lately."""
@@ -108,10 +142,11 @@ class Members:
             self._listening_since = moment
         self._looked = moment
         self._forget(moment)
-        return [
+        changes = [
             Duty(f"member {agent} {c.instance} {c.status}", partial(self._log, agent, c), shared=True)
             for agent, c in rules.due(self._sightings, self.roster, moment, self._listening_since)
         ]
+        return [*changes, *self._refusals.duties()]
 
     def _forget(self, now: float) -> None:
         """Drop what was heard of instances that are gone and logged as such, so that the table stays small."""
@@ -124,6 +159,8 @@ class Members:
             del self._sightings[key]
 
     async def _log(self, agent: str, change: MembershipChange) -> None:
+        if change.profile and rules.taken(self.roster, agent, change.instance, change.profile):
+            return  # another one has joined under this name since
         seq = self.roster[agent].seq if agent in self.roster else 0
         try:
             await self._bus.publish(subjects.MEMBER, change, agent=agent, expect_last_seq=seq)
@@ -143,3 +180,16 @@ class Members:
             mesh_topology="triangular_consensus" if connected == TRIANGLE else "mesh_consensus",
             agents=shown,
         )
+
+
+def _takes(profile: Profile, takes: str | None) -> bool:
+    return takes is None or takes in profile.takes
+
+
+def broken_skill(profile: Profile) -> str | None:
+    """Why one of the skills cannot be announced like this, or None."""
+    for skill in profile.skill_list():
+        for name, schema in (("input_schema", skill.input_schema), ("output_schema", skill.output_schema)):
+            if fault := unsound(schema):
+                return f"broken_schema: {name} of {skill.name}: {fault}"
+    return None

@@ -1,5 +1,7 @@
 """The law of membership: from what was heard and what is logged to who is there, and what must be logged."""
 
+from typing import Any
+
 import msgspec
 from msgspec.structs import replace
 
@@ -13,6 +15,12 @@ GONE_S = 3.0
 """Silence after which an agent is gone: the time to live of its key in the bucket."""
 LISTED_S = 60.0
 """How long a gone agent is still listed."""
+CONTEST_S = GONE_S + 1.0
+"""How long somebody must bear the name of another before it is told: who was killed and started again is not beside itself."""
+NAME_TAKEN = "name_taken"
+"""The code of that refusal."""
+REANNOUNCED_S = 5.0
+"""Least time between two entries of one agent that says something else of itself."""
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -49,12 +57,30 @@ def status(seen: float, now: float) -> MemberStatus:
     return "active" if silence < SUSPECT_S else "suspect" if silence < GONE_S else "gone"
 
 
+def same_agent(one: Profile, other: Profile) -> bool:
+    """Whether two profiles can be those of instances of one agent: the same role and skills, schemas included."""
+    return one.role == other.role and _skills(one) == _skills(other)
+
+
+def _skills(profile: Profile) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    return {skill.name: (skill.input_schema, skill.output_schema) for skill in profile.skill_list()}
+
+
+def taken(roster: Roster, agent: str, instance: str, profile: Profile) -> str | None:
+    """Why `instance` cannot be one of `agent`: others that came first are something else. None where it can."""
+    known = roster.get(agent)
+    if known is None or not known.instances - {instance} or same_agent(profile, known.profile):
+        return None
+    others = ", ".join(sorted(known.instances - {instance}))
+    return f"{NAME_TAKEN}: {agent}.{instance} announces another role or other skills than {others}, which came first"
+
+
 def due(sightings: Sightings, roster: Roster, now: float, listening_since: float) -> list[tuple[str, MembershipChange]]:
     """The changes that are not logged yet. Silence counts only from `listening_since`, when we began to hear."""
     changes = [
         (agent, MembershipChange(status="joined", instance=instance, profile=s.profile))
         for (agent, instance), s in sightings.items()
-        if s.profile and status(s.seen, now) == "active" and instance not in _instances(roster, agent)
+        if s.profile and status(s.seen, now) == "active" and _is_news(roster, agent, instance, s.profile, now)
     ]
     for agent, known in roster.items():
         for instance in sorted(known.instances):
@@ -66,8 +92,13 @@ def due(sightings: Sightings, roster: Roster, now: float, listening_since: float
     return changes
 
 
-def _instances(roster: Roster, agent: str) -> frozenset[str]:
-    return roster[agent].instances if agent in roster else frozenset()
+def _is_news(roster: Roster, agent: str, instance: str, profile: Profile, now: float) -> bool:
+    """Whether the log does not know this instance, or an only instance as something else."""
+    known = roster.get(agent)
+    if known is None or instance not in known.instances:
+        return taken(roster, agent, instance, profile) is None
+    changed = profile.takes != known.profile.takes or not same_agent(profile, known.profile)
+    return changed and known.instances == {instance} and now - known.changed >= REANNOUNCED_S
 
 
 def present(sightings: Sightings, now: float) -> dict[str, list[Sighting]]:

@@ -13,7 +13,9 @@ from schemas.words import Signed, Title, Token
 
 
 class AgentProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An agent as its file says: `mind` names how it judges, `temperament` is where its affect comes to rest (PAD)."""
+    """An agent as its file says: `mind` names how it judges, `temperament` is where its affect comes to rest (PAD), and
+    `default_skill` is the one that a message in plain words is for first.
+    """
 
     name: Token
     role: Title
@@ -23,6 +25,7 @@ class AgentProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mind: str
     neural_mesh_version: str = "1.0.0"
     temperament: tuple[Signed, Signed, Signed] = (0.0, 0.0, 0.0)
+    default_skill: str | None = None
 
     def announced(self, load: float) -> Profile:
         """What it says of itself in the presence bucket."""
@@ -65,6 +68,8 @@ def _read(name: str, text: bytes) -> AgentProfile:
         raise ProfileError(f"{name}: {e}") from e
     if unknown := [skill for skill in profile.primary_functions if skill not in SKILLS]:
         raise ProfileError(f"{name}: unknown skills {', '.join(unknown)}")
+    if profile.default_skill not in {None, *profile.primary_functions}:
+        raise ProfileError(f"{name}: default_skill {profile.default_skill} is none of its primary_functions")
     if profile.mind not in MINDS:
         raise ProfileError(f"{name}: unknown mind {profile.mind}; there are {', '.join(MINDS)}")
     return profile

@@ -16,11 +16,14 @@ from msgspec import Meta
 
 from agents.llm.prompt import Datum
 from agents.skills.model_work import background, from_others, work
-from agents.skills.skill import Skill, SkillContext
+from agents.skills.skill import Skill, SkillContext, Speech
+from schemas.messages import as_text
 from schemas.words import Unit
 
 T = TypeVar("T", str, int)
 
+GOAL_LEN_MAX = 20_000
+"""Longest goal, in characters."""
 COMPONENTS_MAX = 50
 """Most components of one design."""
 
@@ -33,7 +36,7 @@ Named = Annotated[list[Ident], Meta(max_length=COMPONENTS_MAX)]
 class DesignWanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be designed. Requirements are numbered from 1 in the output; what other tasks gave stands in `dependencies`."""
 
-    goal: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    goal: Annotated[str, Meta(min_length=1, max_length=GOAL_LEN_MAX)]
     requirements: Annotated[list[Line], Meta(max_length=50)] = []
     constraints: Annotated[list[Line], Meta(max_length=50)] = []
     components_max: Annotated[int, Meta(ge=1, le=COMPONENTS_MAX)] = 20
@@ -194,6 +197,14 @@ def _twice(items: Iterable[T]) -> list[T]:
     return sorted(item for item, count in Counter(items).items() if count > 1)
 
 
+def _hear(text: str) -> DesignWanted | None:
+    return DesignWanted(goal=text) if 0 < len(text) <= GOAL_LEN_MAX else None
+
+
+def _say(design: Design) -> str:
+    return as_text(msgspec.to_builtins(design))
+
+
 ARCHITECTURE_DESIGN = Skill(
     name="architecture_design",
     description="Design the parts of a system and how they work together, with decisions, alternatives and risks; checked for coherence.",
@@ -201,4 +212,5 @@ ARCHITECTURE_DESIGN = Skill(
     output=Design,
     run=_run,
     needs_language_model=True,
+    speech=Speech(wants=f"a goal of at most {GOAL_LEN_MAX} characters", hear=_hear, say=_say),
 )

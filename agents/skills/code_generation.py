@@ -19,8 +19,10 @@ from msgspec import Meta
 
 from agents.llm.prompt import Datum
 from agents.skills.model_work import background, from_others, work
-from agents.skills.skill import Skill, SkillContext
+from agents.skills.skill import Skill, SkillContext, Speech
 
+DESCRIPTION_LEN_MAX = 20_000
+"""Longest description, in characters."""
 FILES_MAX = 20
 """Most files of one output, and of the context."""
 CONTENT_LEN_MAX = 60_000
@@ -45,7 +47,7 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
 class CodeWanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written. `context` are files that it must fit; what other tasks gave stands in `dependencies`."""
 
-    description: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    description: Annotated[str, Meta(min_length=1, max_length=DESCRIPTION_LEN_MAX)]
     language: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9 +#./-]{0,39}$")] = "python"
     constraints: Annotated[list[Line], Meta(max_length=50)] = []
     context: Annotated[list[SourceFile], Meta(max_length=FILES_MAX)] = []
@@ -158,6 +160,15 @@ PARSERS: Mapping[str, Callable[[str], str]] = {
 }
 """By the ending of a file, or, where it has none, by the language that was asked for."""
 
+
+def _hear(text: str) -> CodeWanted | None:
+    return CodeWanted(description=text) if 0 < len(text) <= DESCRIPTION_LEN_MAX else None
+
+
+def _say(code: Code) -> str:
+    return "\n\n".join([*(f"{file.path}:\n```\n{file.content}\n```" for file in code.files), code.explanation])
+
+
 CODE_GENERATION = Skill(
     name="code_generation",
     description="Write program code from a description, as files, and check that their paths are safe and that they parse.",
@@ -165,4 +176,5 @@ CODE_GENERATION = Skill(
     output=Code,
     run=_run,
     needs_language_model=True,
+    speech=Speech(wants=f"a description of at most {DESCRIPTION_LEN_MAX} characters", hear=_hear, say=_say),
 )

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from agents.skills.json_schema import faults
-from agents.skills.json_value import JsonType, NothingThereError, at, canonical, has_type, is_number, shown
+from agents.json_schema import faults
+from agents.json_value import JsonType, NothingThereError, at, canonical, has_type, is_number, shown
 from agents.skills.patterns_matched import PATTERN_LEN_MAX, Match, Question
 
 PATH_LEN_MAX = 1_000

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from agents.learning.actor import RelevantLesson
 from agents.relevance import similarity, terms
 from agents.skills import causes
-from agents.skills.skill import Skill, SkillContext, bad_input, is_echo
+from agents.skills.skill import Skill, SkillContext, Speech, bad_input, is_echo
 from agents.skills.tracebacks import Raised, parse
 from schemas.memory import SearchHit
 
@@ -163,10 +163,22 @@ async def _run(context: SkillContext, failing: Failing) -> Diagnosis:
     return diagnose(raised, remembered(raised, hits, lessons))
 
 
+def _hear(text: str) -> Failing | None:
+    return Failing(traceback=text[-TRACEBACK_LEN_MAX:]) if parse(text[-TRACEBACK_LEN_MAX:]) else None
+
+
+def _say(told: Diagnosis) -> str:
+    causes_ = [f"{n}. {c.cause} ({c.confidence:.0%})" + (f"\n   Fix: {c.fix}" if c.fix else "") for n, c in enumerate(told.diagnosis, 1)]
+    similar = [f"- {cite(s)}: {s.text.splitlines()[0] if s.text else ''}" for s in told.similar]
+    lines = causes_ or ["No cause is known of this error."]
+    return "\n".join([*lines, *(["Similar:", *similar] if similar else [])])
+
+
 DEBUGGING = Skill(
     name="debugging",
     description="Find the cause of a Python error from its traceback, with similar errors and lessons that are remembered.",
     input=Failing,
     output=Diagnosis,
     run=_run,
+    speech=Speech(wants="a Python traceback", hear=_hear, say=_say),
 )

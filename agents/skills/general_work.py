@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from agents.llm.prompt import Datum
 from agents.skills.model_work import background, work
-from agents.skills.skill import Skill, SkillContext
+from agents.skills.skill import Skill, SkillContext, Speech
 
 
 class AnyTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,10 @@ async def _run(context: SkillContext, task: AnyTask) -> Done:
     return Done(answer=said.answer, evidence=[i for i in said.evidence if i in recalled], open_points=said.open_points)
 
 
+def _say(done: Done) -> str:
+    return "\n".join([done.answer, *(f"Open: {point}" for point in done.open_points)])
+
+
 GENERAL_WORK = Skill(
     name="general_work",
     description="Do a task that asks for no skill, in words.",
@@ -59,4 +63,5 @@ GENERAL_WORK = Skill(
     output=Done,
     run=_run,
     needs_language_model=True,
+    speech=Speech(wants="any words", hear=lambda text: AnyTask(title=text), say=_say),
 )

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from agents.skills.skill import Skill, SkillContext
+from agents.skills.skill import Skill, SkillContext, Speech
 from bus import streams, subjects
 from bus.connection import Bus
 from bus.errors import CerebroError
 from schemas.members import AgentsView, AskAll
 from schemas.memory import MemoryStats, StatsRequest
+from schemas.terms import terms
 
 CONSUMERS_MAX = 1_000
 """Most consumers of one stream that are looked at."""
@@ -250,10 +251,29 @@ async def _run(context: SkillContext, _: Nothing) -> Infrastructure:
     return msgspec.structs.replace(seen, advice=advise(seen, context.bus.stream(subjects.DEAD)))
 
 
+ASKED = frozenset(
+    terms("infrastructure streams stream consumers consumer nats postgresql postgres redis actors health status mesh servers")
+)
+"""Words of which a message must hold one before it is taken for a question about the infrastructure."""
+
+
+def _hear(text: str) -> Nothing | None:
+    return Nothing() if ASKED & set(terms(text)) else None
+
+
+def _say(seen: Infrastructure) -> str:
+    parts = [f"PostgreSQL: {seen.postgres.status}", f"Redis: {seen.redis.status}"]
+    streams_ = [f"stream {s.name}: {s.messages} messages, {s.bytes} bytes" for s in seen.streams]
+    actors = [f"{name}: {actor.status}" for name, actor in seen.actors.items()]
+    advice = [f"{a.urgency}: {a.about}: {a.finding}; {a.action}" for a in seen.advice] or ["Nothing needs to be done."]
+    return "\n".join([*parts, *streams_, *actors, *advice])
+
+
 INFRASTRUCTURE_MANAGEMENT = Skill(
     name="infrastructure_management",
     description="Report how streams, consumers, PostgreSQL, Redis and actors are, and what to do about it.",
     input=Nothing,
     output=Infrastructure,
     run=_run,
+    speech=Speech(wants="a question about the infrastructure", hear=_hear, say=_say),
 )

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from agents.relevance import similarity
-from agents.skills.skill import Skill, SkillContext, SkillError, is_echo
+from agents.skills.skill import Skill, SkillContext, SkillError, Speech, is_echo
 from bus import subjects
 from schemas.memory import QUERY_LEN_MAX, SearchHit
 from schemas.words import Token
@@ -106,10 +106,20 @@ async def _run(context: SkillContext, asked: Question) -> Answer:
     return synthesise(asked.question, [h for h in hits if not is_echo(h.action_type, h.action_details, context.task_id)])
 
 
+def _hear(text: str) -> Question | None:
+    return Question(question=text) if len(text) <= QUERY_LEN_MAX else None
+
+
+def _say(answer: Answer) -> str:
+    cited = [f"[{n}] {c.kind} {c.id}, {c.agent_id}, {c.timestamp}" for n, c in enumerate(answer.citations, 1)]
+    return "\n".join([answer.answer or "Nothing is remembered about this.", *cited])
+
+
 KNOWLEDGE_SYNTHESIS = Skill(
     name="knowledge_synthesis",
     description="Answer a question from recalled episodes, concepts and lessons, with a citation for each sentence.",
     input=Question,
     output=Answer,
     run=_run,
+    speech=Speech(wants=f"a question of at most {QUERY_LEN_MAX} characters", hear=_hear, say=_say),
 )

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from agents.json_schema import SchemaError
+from agents.json_value import depth
 from agents.skills.criteria import AnyCriterion, Patterns, Verdict, judge
-from agents.skills.json_schema import SchemaError
-from agents.skills.json_value import depth
 from agents.skills.patterns_matched import ALL_S_MAX, Match, Question, match_all
 from agents.skills.skill import Skill, SkillContext, bad_input
 

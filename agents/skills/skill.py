@@ -65,8 +65,19 @@ def bad_input(message: str, path: str) -> SkillError:
     return SkillError("bad_input", f"{message} - at `{path}`")
 
 
+class Speech(msgspec.Struct, frozen=True, kw_only=True):
+    """How a skill is used in plain words. `wants` says what a message must hold; `hear` makes the input of it, or None where it
+    does not hold that; `say` tells the output.
+    """
+
+    wants: str
+    hear: Callable[[str], Any | None]
+    say: Callable[[Any], str]
+
+
 class Skill(msgspec.Struct, frozen=True, kw_only=True):
-    """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`.
+    """One skill. `run` is given an `input` and returns an `output`, both msgspec types, or raises `SkillError`. Without `speech` it
+    is used by its input alone.
 
     `patient`: it waits for others, so that only the time of its task bounds it, and not `skill_timeout_s`.
     """
@@ -77,4 +88,5 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     output: Any
     run: Callable[[SkillContext, Any], Awaitable[Any]]
     needs_language_model: bool = False
+    speech: Speech | None = None
     patient: bool = False

@@ -8,6 +8,7 @@ about the task, so that one of them does. Eligible is who takes tasks, is there,
 The best score gets it: skill match, similarity of the task to the profile, success on such tasks, free capacity, affect; each
 part 0…1, weighted by the settings, ties by name. Agents that have failed or lost the task already come last. Without required
 skills the skill most similar to the task counts. The same state gives the same choice; the entry holds the scores of all.
+With `agent` it is that one's alone; with `input.message` it is a message in words, for whichever skill of the agent hears it.
 
 **Split.** Where the required skills are all there, but not in one agent, `task.split` makes the task composite, once: one part
 for each skill, called after it. A part that has all its skill says it needs begins at once; one that lacks something waits for the

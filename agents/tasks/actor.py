@@ -61,7 +61,7 @@ class Tasks:
         self.recall = recall
         self.settings = settings
         self.until = until
-        self.book = Book(settings.ended_kept_max, settings.success_half_life_s)
+        self.book = Book(settings.ended_kept_max, settings.success_half_life_s, members.announced)
         self.load: Callable[[], float] = lambda: 0.0
         self._booked: dict[tuple[str, int], str] = {}
 

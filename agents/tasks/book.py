@@ -1,18 +1,20 @@
 """The book of tasks: every open task and the latest ended ones, folded from the log; who is good at what."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
 from msgspec.structs import replace
 
 from agents.tasks import graph, rules
+from agents.tasks.announced import bad_output
 from agents.tasks.rules import TaskState
 from agents.tasks.success import Expected, SuccessBook
 from schemas.entry import Entry
 from schemas.forgetting import Forgotten
-from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Split, Submission
+from schemas.members import Profile
+from schemas.tasks import Assignment, Cancel, Failure, Finished, InputAnswer, Progress, Result, Split, Submission, TaskError
 
 ABOUT_TASKS = (Submission, Assignment, Split, Progress, InputAnswer, Result, Failure, Cancel, Finished)
 
@@ -20,12 +22,16 @@ ABOUT_TASKS = (Submission, Assignment, Split, Progress, InputAnswer, Result, Fai
 class Book:
     """What an agent knows of all tasks. `ended_kept_max`: most ended ones; older ones stand in the log only.
 
-    `success_half_life_s`: time in which an outcome loses half of its weight.
+    `success_half_life_s`: time in which an outcome loses half of its weight. `announced`: what an agent says of itself by the log so far,
+    where its results are to be checked against it.
     """
 
-    def __init__(self, ended_kept_max: int, success_half_life_s: float) -> None:
+    def __init__(
+        self, ended_kept_max: int, success_half_life_s: float, announced: Callable[[str], Profile | None] = lambda _: None
+    ) -> None:
         self._ended_kept_max = ended_kept_max
         self._half_life_s = success_half_life_s
+        self._announced = announced
         self.position = 0
         self.time = datetime.min.replace(tzinfo=UTC)
         self.open: dict[str, TaskState] = {}
@@ -50,7 +56,7 @@ class Book:
 
     def _task(self, entry: Entry) -> None:
         before = self.get(entry.tokens["task"])
-        after = rules.apply(before, entry)
+        after = rules.apply(before, entry, self._refused(before, entry))
         if after is None or after is before:
             return
         self._put(after)
@@ -59,6 +65,12 @@ class Book:
             known.count(earned.skills, earned.domain, entry.time, success=earned.success)
         if before is None:
             self._child_began(after)
+
+    def _refused(self, before: TaskState | None, entry: Entry) -> TaskError | None:
+        """Why a result that came in time is not what its agent announced."""
+        if not isinstance(entry.body, Result) or before is None or rules.why_ignored(before, entry):
+            return None
+        return bad_output(self._announced(entry.agent), before.task, before.skill, entry.body.output)
 
     def _put(self, state: TaskState) -> None:
         if state.finished is None:

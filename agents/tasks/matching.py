@@ -89,7 +89,9 @@ def first(order: Sequence[Score], tried: frozenset[str]) -> Score:
 
 def eligible(task: Submission, candidate: Candidate) -> bool:
     """Whether this agent may have the task now."""
-    return candidate.has_room and set(task.required_skills) <= set(candidate.profile.skill_names())
+    return (
+        candidate.has_room and task.agent in {None, candidate.agent} and set(task.required_skills) <= set(candidate.profile.skill_names())
+    )
 
 
 def judge(task: Submission, c: Candidate, weights: Weights, similarity: Similarity) -> tuple[str | None, Score]:
@@ -163,10 +165,14 @@ def _round(x: float) -> float:
 
 def impossible(task: Submission, listed: Mapping[str, Profile]) -> TaskError | None:
     """Why it cannot be done: skills that no agent has, those included that are gone for a moment only; None where each is there."""
+    if task.agent is not None and task.agent not in listed:
+        return TaskError(code="no_such_agent", message=f"there is no agent {task.agent} that takes tasks")
     missing = [skill for skill, agents in having(task, listed).items() if not agents]
-    return TaskError(code="no_such_skill", message=f"no agent has {', '.join(missing)}") if missing else None
+    who = f"agent {task.agent} has not" if task.agent else "no agent has"
+    return TaskError(code="no_such_skill", message=f"{who} {', '.join(missing)}") if missing else None
 
 
 def having(task: Submission, listed: Mapping[str, Profile]) -> dict[str, list[str]]:
-    """Who has each required skill, by name, in the order in which they are required."""
-    return {skill: sorted(a for a, p in listed.items() if skill in p.skill_names()) for skill in task.required_skills}
+    """Who has each required skill and may do the task, by name, in the order in which they are required."""
+    able = {a: p for a, p in listed.items() if task.agent in {None, a}}
+    return {skill: sorted(a for a, p in able.items() if skill in p.skill_names()) for skill in task.required_skills}

@@ -86,14 +86,17 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
         return self.submitted_at + timedelta(seconds=self.task.timeout_s)
 
 
-def apply(state: TaskState | None, entry: Entry) -> TaskState | None:
-    """Fold one entry about this task. Entries before the first submission, and ones folded already, change nothing."""
+def apply(state: TaskState | None, entry: Entry, refused: TaskError | None = None) -> TaskState | None:
+    """Fold one entry about this task. Entries before the first submission, and ones folded already, change nothing.
+
+    `refused`: why a result is not what its agent announced; then the task has failed by it.
+    """
     if state is None:
         return _submitted(entry) if isinstance(entry.body, Submission) else None
     if entry.seq <= state.last_seq:
         return state
     ignored = why_ignored(state, entry)
-    after = state if ignored else _folded(state, entry)
+    after = state if ignored else _failed(state, entry, refused) if refused else _folded(state, entry)
     return replace(after, last_seq=entry.seq, history=_longer(state.history, _line(entry, ignored)))
 
 
@@ -314,7 +317,7 @@ def reason(state: TaskState, now: datetime) -> str | None:
 
 # What the log says of an agent's work
 
-CALLERS_FAULT = frozenset({"bad_input"})
+CALLERS_FAULT = frozenset({"bad_input", "not_understood"})
 """Failures that say nothing about the agent."""
 
 

@@ -12,7 +12,7 @@ from agents import profiles
 from agents.learning.actor import RelevantLesson
 from agents.llm.faculty import Faculty
 from agents.recall import Noted, NotingRecall
-from agents.skills import SKILLS
+from agents.skills import SKILLS, messages
 from agents.skills.general_work import GENERAL_WORK, AnyTask
 from agents.skills.skill import Skill, SkillContext, SkillError
 from agents.tasks.actor import Tasks
@@ -26,6 +26,7 @@ from bus.ids import derived
 from bus.log import Delivery
 from bus.work import Work
 from schemas.entry import Entry
+from schemas.messages import message, parts_of, text_of
 from schemas.tasks import AssignedTask, Assignment, Failure, Progress, Result, TaskError
 
 log = logging.getLogger("cerebro.agents")
@@ -36,8 +37,6 @@ TELL_PAUSE_S = 0.5
 """Pause before an outcome that could not be published is published again."""
 MESSAGE_LEN_MAX = 2_000
 """Longest message of an unexpected error that is told, in characters."""
-ACK_WAIT_LEASES = 0.5
-"""Share of the lease after which the server hands a silent instance's work to another one."""
 
 
 class Worker:
@@ -52,8 +51,7 @@ class Worker:
         self._builtin = frozenset(profiles.load(tasks.settings.profiles_dir))
         self._handoffs = Handoffs(tasks)
         self._task: asyncio.Task[None] | None = None
-        ack_wait_s = max(1.0, tasks.settings.lease_s * ACK_WAIT_LEASES)
-        self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, tasks.agent, tasks.capacity, self._handle, ack_wait_s)
+        self._work = Work(tasks.bus, subjects.TASK_ASSIGNED, tasks.agent, tasks.capacity, self._handle, tasks.settings.lease_s)
         tasks.load = self.load
 
     def load(self) -> float:
@@ -126,7 +124,7 @@ class Worker:
         """What the skill makes of the task, with the receipt of what it recalled; whatever it raises is a failure with a code."""
         fence, noted = assignment.fence, Noted()
         try:
-            output = await self._work_off(assignment, noted, begun=begun)
+            output, told = await self._work_off(assignment, noted, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
@@ -136,20 +134,30 @@ class Worker:
             message = f"{type(e).__name__}: {e}"[:MESSAGE_LEN_MAX]
             error = TaskError(code="skill_error", message=message, retryable=True)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
-        return Result(fence=fence, output=output, recalled=noted.receipt())
+        return Result(fence=fence, output=output, message=told, recalled=noted.receipt())
 
-    async def _work_off(self, assignment: Assignment, noted: Noted, *, begun: bool) -> object:
-        """The output of the skill; where several are required, of each in turn, by skill. Only a single one goes on from a packet."""
+    async def _work_off(self, assignment: Assignment, noted: Noted, *, begun: bool) -> tuple[object, dict[str, Any] | None]:
+        """The output of the skill, and what it says in words to a message in words; where several are required, the output of each in
+        turn, by skill. Only a single one goes on from a packet.
+        """
         task = assignment.task
         required = list(dict.fromkeys(task.required_skills))
         if len(required) > 1:
-            return {name: await self._run_skill(assignment, name, input_of(task, name), noted, begun=False) for name in required}
+            done = {name: await self._run_skill(assignment, name, input_of(task, name), noted, begun=False) for name in required}
+            return {name: output for name, (output, _) in done.items()}, None
         return await self._run_skill(assignment, assignment.skill, task.input, noted, begun=begun)
 
-    async def _run_skill(self, assignment: Assignment, name: str | None, given: dict[str, Any], noted: Noted, *, begun: bool) -> object:
-        skill, found = self._skill(assignment.task, name, given)
+    async def _run_skill(
+        self, assignment: Assignment, name: str | None, given: dict[str, Any], noted: Noted, *, begun: bool
+    ) -> tuple[object, dict[str, Any] | None]:
+        task, parts = assignment.task, parts_of(given.get("message"))
+        fields = {key: value for key, value in given.items() if key not in {"message", "dependencies"}}
+        heard = [{"data": fields}] if fields else parts  # a door may have taken the fields out of the message already
+        skill, found = self._skill(task, name, given) if parts is None else self._understood(task, name, heard or [])
         handoff = await self._handoffs.last(assignment) if begun else None
-        return msgspec.to_builtins(await self._in_time(skill, self._context(assignment, noted, handoff), found))
+        output = await self._in_time(skill, self._context(assignment, noted, handoff), found)
+        told = message(skill.speech.say(output)) if skill.speech is not None and parts is not None else None
+        return msgspec.to_builtins(output), told
 
     async def _in_time(self, skill: Skill, context: SkillContext, given: object) -> object:
         """What the skill makes of it, ended where it hangs: signs of life come from the worker, so the lease alone would never end."""
@@ -163,17 +171,43 @@ class Worker:
                 raise
             raise SkillError("timed_out", f"{skill.name} was not done within {limit_s:g} s", retryable=True) from e
 
+    def _understood(self, task: AssignedTask, name: str | None, parts: list[dict[str, Any]]) -> tuple[Skill, object]:
+        """What performs a task that is a message in words, and its input. With a language model nothing is not understood."""
+        if task.required_skills:
+            skill = self._own(name)
+            if skill is None:
+                raise self._unfit()
+            return self._able(skill), read_input(skill, messages.heard_by(skill, parts))
+        own = [self._skills[name] for name in self._tasks.profile.primary_functions if name in self._skills]
+        try:
+            skill, given = messages.understand(own, self._tasks.profile.default_skill, parts)
+        except SkillError:
+            if self._faculty is None:
+                raise
+            return GENERAL_WORK, AnyTask(title=task.title, description=text_of(parts))
+        return self._able(skill), read_input(skill, given)
+
     def _skill(self, task: AssignedTask, name: str | None, given: dict[str, Any]) -> tuple[Skill, object]:
         """What performs the task, and its input. A task that asks for no skill, and is like none, is work for a language model."""
-        skill = self._skills.get(name or "")
-        if skill is None or skill.name not in self._tasks.profile.primary_functions:
+        skill = self._own(name)
+        if skill is None:
             if self._faculty is None or task.required_skills:
-                text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
-                raise SkillError("needs_language_model", text)
+                raise self._unfit()
             return GENERAL_WORK, AnyTask(title=task.title, description=task.description, input=task.input)
+        return self._able(skill), read_input(skill, given)
+
+    def _own(self, name: str | None) -> Skill | None:
+        return self._skills.get(name or "") if name in self._tasks.profile.primary_functions else None
+
+    def _unfit(self) -> SkillError:
+        text = f"no skill of {self._agent} fits this task, and work of any kind needs a language model"
+        return SkillError("needs_language_model", text)
+
+    def _able(self, skill: Skill) -> Skill:
+        """The skill, if what it needs is here. Raises `SkillError`."""
         if skill.needs_language_model and self._faculty is None:
             raise SkillError("needs_language_model", f"{skill.name} needs a language model, and there is none here")
-        return skill, read_input(skill, given)
+        return skill
 
     def _context(self, assignment: Assignment, noted: Noted, handoff: dict[str, Any] | None) -> SkillContext:
         t, task_id = self._tasks, assignment.task.task_id
@@ -222,8 +256,8 @@ class Worker:
         await self._bus.publish(row, outcome, msg_id=derived(ident, assignment.fence, "result"), task=ident, agent=self._agent)
 
 
-def read_input(skill: Skill, given: dict[str, object]) -> object:
-    """The task's input as the skill takes it. Raises `SkillError` `bad_input` with the path of what is wrong."""
+def read_input(skill: Skill, given: object) -> object:
+    """What was given as the skill takes it. Raises `SkillError` `bad_input` with the path of what is wrong."""
     try:
         return msgspec.convert(given, skill.input)
     except msgspec.ValidationError as e:

@@ -9,14 +9,12 @@ import asyncpg
 from bus import streams as declared
 from bus.connection import Bus
 from bus.errors import conflict
-from bus.log import Durable, bounds
+from bus.log import bounds
 from bus.settings import BusSettings
-from bus.subjects import MESH_SUBJECTS
 from cerebro.backup import cache, manifest, streams, tables
 from cerebro.backup.manifest import Manifest
 from cerebro.backup.taking import KEYS
 from memory import migrations
-from memory.persister import CONSUMER
 from memory.settings import MemorySettings
 
 Tell = Callable[[str], None]
@@ -43,7 +41,6 @@ async def restore(folder: Path, bus: BusSettings, memory: MemorySettings, tell: 
         await declared.declare(bus)
         await restore_tables(folder, memory.postgres_dsn, kept)
         tell(f"{sum(kept.rows.values())} rows of {len(kept.rows)} tables")
-        await Durable(connection, name=CONSUMER, filters=MESH_SUBJECTS, in_order=True).begin_after(kept.position)
         tell(f"{await cache.load(memory.redis_url, folder)} keys of Redis")
     finally:
         await connection.close()

@@ -15,8 +15,8 @@ from bus.subjects import TASK_CANCEL, TASK_INPUT, TASK_SUBMITTED
 from gateway.a2a import reading, webhooks, words
 from gateway.a2a.faults import Fault, invalid
 from gateway.a2a.story import Story
-from gateway.api.tasks import CANCEL_WAIT_S, GATEWAY
-from gateway.call import VIA_GATEWAY, Call
+from gateway.api.tasks import CANCEL_WAIT_S
+from gateway.call import GATEWAY, Call
 from schemas.tasks import Cancel, InputAnswer, Submission
 from schemas.words import ID_LEN_MAX
 
@@ -110,7 +110,7 @@ async def _submitted(call: Call, message: pb.Message) -> tuple[str, int]:
         )
     except ValueError as e:
         raise invalid(str(e), "message") from e
-    stored = await call.bus.publish(TASK_SUBMITTED, submission, msg_id=ident, headers=VIA_GATEWAY, task=ident)
+    stored = await call.bus.publish(TASK_SUBMITTED, submission, msg_id=ident, headers=call.via, task=ident)
     return ident, stored.seq
 
 
@@ -135,7 +135,7 @@ async def _answered(call: Call, message: pb.Message) -> tuple[str, int]:
     named.CopyFrom(message)
     named.context_id = story.task.context_id
     answer = InputAnswer(message=words.as_json(named))
-    stored = await call.bus.publish(TASK_INPUT, answer, msg_id=call.ids.new(), headers=VIA_GATEWAY, task=ident, agent=GATEWAY)
+    stored = await call.bus.publish(TASK_INPUT, answer, msg_id=call.ids.new(), headers=call.via, task=ident, agent=GATEWAY)
     return ident, stored.seq
 
 
@@ -163,7 +163,7 @@ async def cancel(call: Call, request: pb.CancelTaskRequest) -> pb.Task:
     if story.ended:
         raise _ended(errors.TaskNotCancelableError, story)
     body = Cancel(reason="cancelled over A2A")
-    await call.bus.publish(TASK_CANCEL, body, headers=VIA_GATEWAY, task=request.id, agent=GATEWAY)
+    await call.bus.publish(TASK_CANCEL, body, headers=call.via, task=request.id, agent=GATEWAY)
     story = await reading.until(call, request.id, lambda s: s.ended, CANCEL_WAIT_S)
     if story.ended and story.task.status.state != pb.TASK_STATE_CANCELED:
         raise _ended(errors.TaskNotCancelableError, story)

@@ -130,9 +130,9 @@ class Story:
             about = {"code": body.error.code, "retryable": body.error.retryable}
             return self._status(state, entry, [words.text_part(body.error.message or body.error.code)], about)
         said = words.parts_of((self._result.message or {}).get("parts")) if self._result else []
+        updates = [] if body.output in (None, "", {}, []) else [self._output(body.output)]
         if said and not self._asked and not self.task.artifacts:
             self.direct = words.said_by_agent(self.task, entry.event_id, said)
-        updates = [] if body.output in (None, "", {}, []) else [self._output(body.output)]
         return updates + self._status(ENDS[body.status], entry, said)
 
     def _output(self, output: Any) -> pb.StreamResponse:

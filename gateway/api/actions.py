@@ -9,7 +9,7 @@ import msgspec
 from bus.connection import Outgoing, Stored
 from bus.errors import CerebroError, Refused, TimedOut, Unavailable, conflict
 from bus.subjects import EPISODE, MEMORY_AWAIT, MEMORY_GET
-from gateway.call import VIA_GATEWAY, Answer, Call, reply
+from gateway.call import Answer, Call, reply
 from gateway.decoding import refuse
 from schemas.entry import Entry
 from schemas.forgetting import FORGOTTEN_CODE
@@ -87,7 +87,7 @@ def _check_ids(actions: Sequence[ActionRequest], paths: Sequence[str]) -> None:
 
 async def _publish(call: Call, items: Sequence[tuple[str, ActionRequest]]) -> list[Stored]:
     return await call.bus.publish_batch(
-        [Outgoing(row=EPISODE, body=_action(a), tokens={"agent": a.agent_id}, msg_id=ident, headers=VIA_GATEWAY) for ident, a in items]
+        [Outgoing(row=EPISODE, body=_action(a), tokens={"agent": a.agent_id}, msg_id=ident, headers=call.via) for ident, a in items]
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from bus.errors import TimedOut, Unavailable, bad_request
 from bus.subjects import ASK_AGENTS, ASK_PROPOSAL, ASK_PROPOSALS, PROPOSAL
-from gateway.call import VIA_GATEWAY, Answer, Call, problem, reply
+from gateway.call import Answer, Call, problem, reply
 from gateway.waiting import until
 from schemas.consensus import Proposal, ProposalRequest, ProposalView
 from schemas.members import Ask, AskAll
@@ -29,7 +29,7 @@ async def propose(call: Call) -> Answer:
     request: ProposalRequest = call.body
     proposal = await _with_electorate(call, Proposal(**{f: getattr(request, f) for f in Proposal.__struct_fields__}))
     ident = call.ids.new()
-    await call.bus.publish(PROPOSAL, proposal, msg_id=ident, headers=VIA_GATEWAY, proposal=ident, agent=request.proposer)
+    await call.bus.publish(PROPOSAL, proposal, msg_id=ident, headers=call.via, proposal=ident, agent=request.proposer)
     headers = {"location": f"/neural-mesh/consensus/{ident}"}
     if not request.wait:
         return reply(await _opened(call, ident, request), 202, headers)

@@ -4,7 +4,7 @@ import msgspec
 
 from bus.errors import TimedOut, Unavailable
 from bus.subjects import ASK_LESSON, ASK_LESSONS, LESSON
-from gateway.call import VIA_GATEWAY, Answer, Call, reply
+from gateway.call import Answer, Call, reply
 from gateway.waiting import until
 from schemas.learning import Lesson, LessonReceipt, LessonView
 from schemas.members import Ask
@@ -23,7 +23,7 @@ async def broadcast_lesson(call: Call) -> Answer:
     """
     request = call.body
     lesson = Lesson(**{name: getattr(request, name) for name in Lesson.__struct_fields__})
-    stored = await call.bus.publish(LESSON, lesson, msg_id=call.ids.new(), headers=VIA_GATEWAY, agent=request.agent)
+    stored = await call.bus.publish(LESSON, lesson, msg_id=call.ids.new(), headers=call.via, agent=request.agent)
     try:
         view = await until(call, ASK_LESSON, stored.event_id, _integrated_by_all, request.wait_s, early_ends=True)
     except (Unavailable, TimedOut):

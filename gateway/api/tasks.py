@@ -6,16 +6,15 @@ import msgspec
 
 from bus.errors import TimedOut, Unavailable, conflict, refusal
 from bus.subjects import ASK_TASK, ASK_TASKS, TASK_CANCEL, TASK_SUBMITTED
-from gateway.call import VIA_GATEWAY, Answer, Call, problem, reply
+from gateway.call import Answer, Call, problem, reply
 from gateway.waiting import until
 from schemas.members import Ask
 from schemas.tasks import Cancel, Submission, TaskDetail, TaskReceipt, TaskRequest
 from schemas.words import Token
 
 ENDED = {"succeeded", "failed", "cancelled", "expired"}
-NO_SUCH_SKILL = "no_such_skill"
-GATEWAY = "gateway"
-"""The name under which the gateway itself speaks."""
+NOT_TO_BE_HAD = {"no_such_skill": "$.required_skills", "no_such_agent": "$.agent"}
+"""What a task can ask for that is not there: the code of its failure, and the field that asked."""
 CANCEL_WAIT_S = 1.0
 """How long a cancelled task is given to end, so that its end stands in the answer."""
 
@@ -28,12 +27,12 @@ async def distribute(call: Call) -> Answer:
     """Submit a task; the mesh assigns it to the agent that fits best, and says why in numbers.
 
     Answers 202 once it is assigned, or 200 with its outcome when `wait` is true (202 with `Location` when it lasts
-    longer than one request may). 422 names the skills that no agent has.
+    longer than one request may). 422 names the skills that no agent has, or the agent that is not there.
     """
     request: TaskRequest = call.body
     submission = Submission(**{f: getattr(request, f) for f in Submission.__struct_fields__})
     ident = call.ids.new()
-    await call.bus.publish(TASK_SUBMITTED, submission, msg_id=ident, headers=VIA_GATEWAY, task=ident)
+    await call.bus.publish(TASK_SUBMITTED, submission, msg_id=ident, headers=call.via, task=ident)
     headers = {"location": f"/neural-mesh/tasks/{ident}"}
     try:
         view = await _outcome(call, ident, request)
@@ -43,8 +42,8 @@ async def distribute(call: Call) -> Answer:
         view = None
     if view is None:
         return reply(TaskReceipt(task_id=ident, status="submitted", assigned_to=None, scores=[]), 202, headers)
-    if view.error is not None and view.error.code == NO_SUCH_SKILL:
-        raise refusal(422, view.error.message or "no agent has the skills required", path="$.required_skills", code=NO_SUCH_SKILL)
+    if view.error is not None and (path := NOT_TO_BE_HAD.get(view.error.code)):
+        raise refusal(422, view.error.message or "nobody can do this", path=path, code=view.error.code)
     return reply(_receipt(view)) if request.wait and _ended(view) else reply(_receipt(view), 202, headers)
 
 
@@ -85,7 +84,9 @@ async def cancel(call: Call) -> Answer:
     view = await call.ask(ASK_TASK, Ask(id=ident))
     if _ended(view):
         raise conflict(f"task {ident} has ended: {view.status}")
-    await call.bus.publish(TASK_CANCEL, Cancel(reason="cancelled over REST"), headers=VIA_GATEWAY, task=ident, agent=GATEWAY)
+    await call.bus.publish(
+        TASK_CANCEL, Cancel(reason=f"cancelled by {call.gate.speaker}"), headers=call.via, task=ident, agent=call.gate.speaker
+    )
     with suppress(Unavailable, TimedOut):  # the cancellation is on the log; without an answer the view is the one before it
         view = await until(call, ASK_TASK, ident, _ended, CANCEL_WAIT_S, slice_s=0) or view
     return reply(view, 202)

@@ -7,13 +7,14 @@ from bus import subjects
 from bus.connection import BATCH_LEN_MAX, Bus, Outgoing
 from bus.errors import Unavailable, bad_request, conflict, not_found
 from bus.ids import uuid7
+from bus.log import last_seq
 from memory.database import Database, statement
 from memory.episode_row import storable
 from memory.forgetting.eraser import Eraser
 from memory.forgetting.hashes import id_hash, selector_hash
 from memory.forgetting.plan import Plan
 from memory.forgetting.selection import Selection
-from memory.persister import CONSUMER
+from memory.positions import persisted_seq
 from memory.working import WorkingMemory
 from schemas.forgetting import ForgetReceipt, ForgetRequest
 
@@ -75,23 +76,13 @@ class Forgetter:
 
     async def _persisted_so_far(self) -> None:
         """Wait until what stands on the log now is in the database, where it is looked for."""
-        stream = self._bus.stream(subjects.MESH)
-        info = await self._bus.api(f"STREAM.INFO.{stream}", {})
-        last = info.get("state", {}).get("last_seq", 0)
+        last = await last_seq(self._bus, subjects.EVERYTHING)
         try:
             async with asyncio.timeout(BEHIND_S):
                 while True:
-                    consumer = await self._bus.api(f"CONSUMER.INFO.{stream}.{CONSUMER}", {})
-                    if _is_past(consumer, last):
-                        return
+                    async with self._database.connection() as connection:
+                        if await persisted_seq(self._database, connection) >= last:
+                            return
                     await asyncio.sleep(LOOK_S)
         except TimeoutError as e:
             raise Unavailable("memory is behind the log; ask again when it has caught up") from e
-
-
-def _is_past(consumer: dict[str, object], last: int) -> bool:
-    """Whether this consumer has brought everything to its end that stood at `last` or before; the last may be a hole."""
-    floor = consumer.get("ack_floor")
-    reached = floor.get("stream_seq", 0) if isinstance(floor, dict) else 0
-    idle = consumer.get("num_pending") == 0 and consumer.get("num_ack_pending") == 0
-    return idle or reached >= last

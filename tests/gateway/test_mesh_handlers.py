@@ -176,6 +176,12 @@ class TestTasks:
         assert response.status_code == 422
         assert "juggling" in response.json()["detail"]
 
+    async def test_an_agent_that_is_not_there_is_422_and_named(self, door: Door):
+        error = TaskError(code="no_such_agent", message="there is no agent zoe that takes tasks")
+        await door.stand_in({ASK_TASK: told(TASK_VIEW, "task_id", status="failed", assigned_to=None, error=error)})
+        response = await door.http.post(self.path, json={"title": "t", "agent": "zoe"})
+        assert (response.status_code, response.json()["errors"][0]["path"]) == (422, "$.agent")
+
     async def test_without_agents_it_is_on_the_log(self, door: Door):
         response = await door.http.post(self.path, json={"title": "t"})
         assert (response.status_code, response.json()["status"]) == (202, "submitted")

@@ -298,7 +298,7 @@ class TestPresence:
         async def hear(*_: Any) -> None:
             heard.set()
 
-        await presence.listen(bus, hear)
+        await presence.listen(bus, hear, hear)
         replies: list[bytes] = []
 
         async def take(msg: Any) -> None:

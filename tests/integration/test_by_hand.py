@@ -1,4 +1,4 @@
-"""docs/nats-cli.md, line by line, with a bare NATS client: no headers, nothing of ours but the page."""
+"""docs/nats-cli.md and docs/external-agents.md, line by line, with a bare NATS client: nothing of ours but the page."""
 
 import asyncio
 import json
@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import pytest
 from nats.aio.client import Client
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-PAGE = Path(__file__).parents[2] / "docs" / "nats-cli.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "nats-cli.md"
+EXTERNAL = DOCS / "external-agents.md"
 ANYTHING = "…"
 PATIENCE_S = 20.0
 """Longest wait until a question is answered as the page says: what was published before it takes its way first."""
@@ -52,9 +54,10 @@ class Hand:
 
     async def run(self, words: list[str]) -> Any:
         match words:
-            case ["pub", subject, body]:
+            case ["pub", subject, body, *header]:
                 await self._until_opened(subject)
-                await self._nc.publish(subject, body.encode())
+                name, _, value = header[1].partition(":") if header else ("", "", "")
+                await self._nc.publish(subject, body.encode(), headers={name: value} if name else None)
             case ["req", subject, body]:
                 return json.loads((await self._nc.request(subject, body.encode(), timeout=10)).data)
             case ["sub", subject]:
@@ -65,9 +68,6 @@ class Hand:
                 return (await (await self._js.key_value(bucket)).get(key)).value
             case ["kv", "del", bucket, key]:
                 await (await self._js.key_value(bucket)).delete(key)
-            case ["consumer", "add", stream, name, "--filter", subject, *_]:
-                config = ConsumerConfig(filter_subject=subject, ack_policy=AckPolicy.EXPLICIT, deliver_policy=DeliverPolicy.ALL)
-                await self._js.add_consumer(stream, config, durable_name=name)
             case ["consumer", "next", stream, name]:
                 work = await self._js.pull_subscribe_bind(name, stream)
                 [msg] = await work.fetch(1, timeout=PATIENCE_S)
@@ -92,9 +92,9 @@ class Hand:
 
 
 @asynccontextmanager
-async def beating(nc: Client) -> AsyncIterator[None]:
-    """`ops` puts its profile every second, as the page says."""
-    words = next(w for w, _ in steps() if w[:2] == ["kv", "put"])
+async def beating(nc: Client, page: Path) -> AsyncIterator[None]:
+    """The agent of the page puts its profile every second, as the page says."""
+    words = next(w for w, _ in steps(page) if w[:2] == ["kv", "put"])
     hand = Hand(nc)
 
     async def beat() -> None:
@@ -102,7 +102,7 @@ async def beating(nc: Client) -> AsyncIterator[None]:
             await hand.run(words)
             await asyncio.sleep(1)
 
-    task = asyncio.create_task(beat(), name="presence of ops")
+    task = asyncio.create_task(beat(), name="presence")
     try:
         yield
     finally:
@@ -127,13 +127,14 @@ async def answered_as_shown(hand: Hand, words: list[str], shown: Any) -> Any:
         raise AssertionError(f"{' '.join(words)}\nthe page shows {shown}\nthe mesh says {real}") from None
 
 
-async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[str, Any]) -> None:
+@pytest.mark.parametrize("page", [PAGE, EXTERNAL], ids=lambda p: p.stem)
+async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[str, Any], page: Path) -> None:
     nc = await nats.connect(mesh["nats"])
     hand = Hand(nc)
-    walked = list(steps())
+    walked = list(steps(page))
     leaving = next(i for i, (words, _) in enumerate(walked) if words[:2] == ["kv", "del"])
     try:
-        async with beating(nc):
+        async with beating(nc, page):
             for words, shown in walked[:leaving]:
                 await answered_as_shown(hand, words, shown)
         for words, shown in walked[leaving:]:

@@ -189,6 +189,20 @@ class TestTasks:
         assert receipt["status"] == "succeeded", receipt
         assert receipt["result"][field]
 
+    @pytest.mark.parametrize(
+        ("agent", "words", "answer"),
+        [("nexus", "Write program code that adds two numbers", "def add"), ("ricardo", "Zzyzx quux?", "Done in words.")],
+    )
+    async def test_a_message_in_words_is_understood_by_the_model(
+        self, http: httpx.AsyncClient, agent: str, words: str, answer: str
+    ) -> None:
+        body = {"title": "x", "agent": agent, "input": {"message": {"parts": [{"text": words}]}}, "wait": True, "timeout_s": 30}
+        receipt = await post(http, "/neural-mesh/task-distribute", body, 200)
+        assert (receipt["status"], receipt["assigned_to"]) == ("succeeded", agent)
+        history = (await get(http, f"/neural-mesh/tasks/{receipt['task_id']}"))["history"]
+        [result] = [entry["body"] for entry in history if entry["entry"] == "result"]
+        assert answer in result["message"]["parts"][0]["text"]
+
     async def test_what_it_looks_up_while_it_works_is_in_the_receipt(self, http: httpx.AsyncClient, model: Server) -> None:
         word = f"w{uuid7()[:8]}"
         note = {"agent_id": "ops", "action_type": "note", "action_details": {"text": f"The {word} rotor hums."}}

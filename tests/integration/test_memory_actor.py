@@ -240,7 +240,7 @@ class TestOnce:
     async def test_actors_that_are_killed_again_and_again_lose_and_double_nothing(
         self, bus: Bus, bus_settings: BusSettings, settings: MemorySettings
     ) -> None:
-        quick = msgspec.structs.replace(settings, ack_wait_s=1, batch_len_max=50)
+        quick = msgspec.structs.replace(settings, batch_len_max=50)
         for start in range(0, 600, 200):
             await bus.publish_batch([note(n) for n in range(start, start + 200)])
             killed = asyncio.create_task(run(bus_settings, quick, lambda: None, asyncio.Event()))

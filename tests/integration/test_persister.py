@@ -4,21 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import asyncpg
 import msgspec
 import pytest
 
-from bus import subjects
+from bus import streams, subjects
 from bus.cancelling import end
 from bus.connection import Bus, Outgoing
-from bus.delivery import Ack, settle
+from bus.entries import EVENT_ID
 from bus.errors import Unavailable
-from bus.log import Durable
+from bus.log import entries
 from memory import migrations
 from memory.arrivals import Arrivals
+from memory.batch import Batch
 from memory.database import Connection, Database
 from memory.episode_row import EpisodeRow
 from memory.fold import Fold
-from memory.persister import CONSUMER, Persister
+from memory.persister import Persister
+from memory.positions import PERSISTER
 from memory.settings import MemorySettings
 from memory.tally import Tally
 from schemas.memory import Action
@@ -79,14 +82,29 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def in_hand(bus: Bus, count: int) -> None:
-    """Return when so many entries are delivered and not settled."""
+async def reached(settings: MemorySettings, seq: int) -> None:
+    """Return when the place in the log is `seq`."""
     async with asyncio.timeout(PATIENCE_S):
-        while True:
-            info = await bus.api(f"CONSUMER.INFO.{bus.stream(subjects.MESH)}.{CONSUMER}", {})
-            if info.get("num_ack_pending") == count and info["num_pending"] == 0:
-                return
+        while await place(settings) != seq:
             await asyncio.sleep(0.02)
+
+
+async def place(settings: MemorySettings) -> int:
+    """Where the persister is."""
+    connection = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        return await connection.fetchval("SELECT stream_seq FROM memory_system.consumer_position WHERE consumer = $1", PERSISTER) or 0
+    finally:
+        await connection.close()
+
+
+async def back_to(settings: MemorySettings, seq: int) -> None:
+    """Let the persister begin behind `seq`."""
+    connection = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        await connection.execute("UPDATE memory_system.consumer_position SET stream_seq = $2 WHERE consumer = $1", PERSISTER, seq)
+    finally:
+        await connection.close()
 
 
 async def persisted(settings: MemorySettings, last: str) -> list[str]:
@@ -107,10 +125,9 @@ class TestReadAhead:
             for n in range(40):
                 await bus.put(note(n))
             await until(lambda: bool(gate.portions))
-            await in_hand(bus, 40)
             gate.open.set()
             assert await persisted(settings, "note-39") == [f"note-{n}" for n in range(40)]
-            await in_hand(bus, 0)
+            assert await place(settings) == 40
         assert [seq for portion in gate.portions for seq in portion] == list(range(1, 41))
         assert len(gate.portions[1]) > 1
 
@@ -133,26 +150,31 @@ class TestReadAhead:
                 if n == 4:
                     await bus.put(too_long)
                     await bus.js.publish(bus.wire(subjects.EPISODE.subject(agent="nexus")), b'{"action_type": 5}')
-            await in_hand(bus, 12)
             gate.open.set()
             assert await persisted(settings, "note-9") == [f"note-{n}" for n in range(10)]
-            await in_hand(bus, 0)
             letters = await dead_letters(bus, 2)
         assert sorted(letter.stream_seq for letter in letters) == [6, 7]
 
-    async def test_a_consumer_that_was_declared_with_filters_goes_on_where_it_was(self, bus: Bus, settings: MemorySettings) -> None:
-        await bus.publish_batch([note(n) for n in range(10)])
-        left = 10
-        async for deliveries in Durable(bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=left, in_order=True):
-            for delivery in deliveries:
-                await settle(bus, delivery, Ack())
-            left -= len(deliveries)
-            if not left:
-                break
-        await in_hand(bus, 0)
+    async def test_poison_at_the_end_is_passed_over(self, bus: Bus, settings: MemorySettings) -> None:
+        await bus.put(note(0))
+        await bus.js.publish(bus.wire(subjects.EPISODE.subject(agent="nexus")), b"{")
         async with running(bus, settings):
-            await bus.publish_batch([note(n) for n in range(10, 20)])
-            assert await persisted(settings, "note-19") == [f"note-{n}" for n in range(10, 20)]
+            await dead_letters(bus, 1)
+            await reached(settings, 2)
+
+    async def test_another_log_is_read_from_its_beginning(self, bus: Bus, settings: MemorySettings) -> None:
+        await bus.publish_batch([note(n) for n in range(10)])
+        async with running(bus, settings):
+            await persisted(settings, "note-9")
+        await bus.api(f"STREAM.DELETE.{bus.stream(subjects.MESH)}", {})
+        await streams.declare(bus.settings)
+        again = await Bus.connect(bus.settings, "again")
+        try:
+            await again.publish_batch([note(n) for n in range(100, 120)])
+            async with running(again, settings):
+                assert set(await persisted(settings, "note-119")) == {f"note-{n}" for n in [*range(10), *range(100, 120)]}
+        finally:
+            await again.close()
 
 
 class TestOnce:
@@ -162,14 +184,14 @@ class TestOnce:
         for _ in range(3):
             async with running(bus, settings):
                 await persisted(settings, "note-49")
-                await in_hand(bus, 0)
+                await reached(settings, 50)
             states.append(await everything(settings.postgres_dsn))
-            await bus.js.delete_consumer(bus.stream(subjects.MESH), CONSUMER)
+            await back_to(settings, 0)
         assert len(states[0]) == 50
         assert states[0] == states[1] == states[2]
 
     @pytest.mark.parametrize("commits", [1, 2, 5])
-    async def test_one_that_is_killed_between_commit_and_settling_loses_and_doubles_nothing(
+    async def test_one_that_is_killed_behind_a_commit_loses_and_doubles_nothing(
         self, bus: Bus, settings: MemorySettings, commits: int
     ) -> None:
         small = msgspec.structs.replace(settings, batch_len_max=20)
@@ -208,7 +230,44 @@ class TestOnce:
     async def _goes_on(self, bus: Bus, settings: MemorySettings) -> None:
         async with running(bus, settings):
             assert await persisted(settings, "note-199") == [f"note-{n}" for n in range(200)]
-            await in_hand(bus, 0)
+
+    async def test_two_at_a_time_double_nothing_and_keep_the_order(self, bus: Bus, settings: MemorySettings) -> None:
+        small = msgspec.structs.replace(settings, batch_len_max=20)
+        async with running(bus, small), running(bus, small):
+            for start in range(0, 200, 50):
+                await bus.publish_batch([note(n) for n in range(start, start + 50)])
+            assert await persisted(settings, "note-199") == [f"note-{n}" for n in range(200)]
+
+    async def test_what_contradicts_is_buried_before_it_is_passed(self, bus: Bus, settings: MemorySettings) -> None:
+        """NATS is away when it is to be buried; whoever dies then finds it again."""
+        await bus.publish_batch([note(n) for n in range(5)])
+        async with running(bus, settings):
+            await persisted(settings, "note-4")
+            await reached(settings, 5)
+        other = Outgoing(
+            row=subjects.EPISODE, body=Action(action_type="other"), tokens={"agent": "nexus"}, msg_id="n", headers={EVENT_ID: "note-3"}
+        )
+        await bus.put(other)
+        await bus.put(note(5))
+        async with made(bus, settings) as persister:
+            persister._bus = Unburied()  # type: ignore[assignment]
+            task = asyncio.create_task(persister._persist(Batch.of([e for e in await entries(bus, [">"]) if e.seq > 5])))
+            async with asyncio.timeout(PATIENCE_S):
+                while await all_ids(settings.postgres_dsn) != [f"note-{n}" for n in range(6)]:
+                    await asyncio.sleep(0.02)
+            assert await place(settings) == 5
+            await end(task)
+        async with running(bus, settings):
+            (letter,) = await dead_letters(bus, 1)
+            await reached(settings, 7)
+        assert letter.stream_seq == 6
+
+
+class Unburied:
+    """A connection by which nothing can be read or written."""
+
+    async def raw_at(self, seq: int) -> None:
+        raise Unavailable("NATS is away")
 
 
 class TestTheEnd:
@@ -220,7 +279,7 @@ class TestTheEnd:
         assert failed.group_contains(RuntimeError, match="a bug")
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("persister")]
         assert await all_ids(settings.postgres_dsn) == []
-        await in_hand(bus, 10)
+        assert await place(settings) == 0
 
     async def test_a_closed_connection_ends_all(self, bus: Bus, settings: MemorySettings) -> None:
         own = await Bus.connect(bus.settings, "closed")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from bus import entries, subjects
 from bus.connection import Bus
 from bus.errors import Refused
-from bus.log import Durable, bounds
+from bus.log import bounds
 from bus.settings import BusSettings
 from bus.streams import declare
 from memory.database import Connection
@@ -20,7 +20,7 @@ from memory.derived import DERIVED
 from memory.episode_row import EpisodeRow
 from memory.hashes import State, TableHash
 from memory.main import projections
-from memory.persister import CONSUMER
+from memory.positions import PERSISTER
 from memory.rebuild import Report, rebuild, verify
 from memory.scratch import LOCK, PREFIX, opened
 from memory.settings import MemorySettings
@@ -46,7 +46,6 @@ def settings(fresh_database: str, redis_url: str) -> MemorySettings:
         pool_size_max=4,
         reconnect_pause_s=0.1,
         batch_len_max=50,
-        ack_wait_s=1.0,
     )
 
 
@@ -325,32 +324,12 @@ class TestRedelivery:
         last = await lived(bus, settings)
         first = await hashes(settings)
         for _ in range(3):
-            await bus.js.delete_consumer(bus.stream(subjects.MESH), CONSUMER)
+            await read_anew(settings)
             async with actor(bus.settings, settings):
-                await acknowledged(bus, last)
+                await persisted_up_to(bus, last)
             assert await hashes(settings) == first
 
 
-class TestOrder:
-    async def test_what_a_killed_actor_left_unsettled_is_taken_before_what_came_later(self, bus: Bus, settings: MemorySettings) -> None:
-        """Or a later version of a concept would be taken before the earlier one."""
-        await lived(bus, settings, rounds=2)
-        last = await publish(bus, history(random.Random(3), ROUNDS, "more"))
-        async for batch in Durable(bus, name=CONSUMER, filters=subjects.MESH_SUBJECTS, batch_max=100, ack_wait_s=30):
-            assert len(batch) < last
-            break  # killed here
-        async with actor(bus.settings, msgspec.structs.replace(settings, ack_wait_s=30)):
-            await acknowledged(bus, last)
-        seqs = [r["stream_seq"] for r in await fetch(settings.postgres_dsn, "SELECT stream_seq FROM memory_system.episodes ORDER BY id")]
-        assert seqs == sorted(seqs)
-        assert different(await verify(bus, settings, projections, pause_s=0)) == []
-
-
-async def acknowledged(bus: Bus, seq: int) -> None:
-    """Return when the persister has settled everything up to here."""
-    async with asyncio.timeout(60):
-        while True:
-            info = await bus.api(f"CONSUMER.INFO.{bus.stream(subjects.MESH)}.{CONSUMER}", {})
-            if info.get("ack_floor", {}).get("stream_seq", 0) >= seq:
-                return
-            await asyncio.sleep(0.05)
+async def read_anew(settings: MemorySettings) -> None:
+    """Let the persister begin before everything."""
+    await run(settings.postgres_dsn, f"UPDATE memory_system.consumer_position SET stream_seq = 0 WHERE consumer = '{PERSISTER}'")

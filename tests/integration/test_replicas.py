@@ -11,6 +11,7 @@ import pytest
 from agents.main import Agent
 from agents.profiles import load
 from agents.settings import AgentSettings
+from agents.synadia.settings import BridgeSettings
 from bus import streams, subjects
 from bus.cancelling import end
 from bus.connection import Bus, Outgoing, Stored
@@ -44,7 +45,7 @@ async def mesh(settings: BusSettings, kinds: dict[str, type[Bus]]) -> AsyncItera
     agents, tasks = {}, []
     for name in NAMES:
         bus = await kinds.get(name, Bus).connect(settings, name)
-        agents[name] = Agent(bus, profiles[name], AgentSettings(), frozenset(NAMES))
+        agents[name] = Agent(bus, profiles[name], AgentSettings(), BridgeSettings(prompts=False, members=False), frozenset(NAMES))
         ready = asyncio.Event()
         tasks.append(asyncio.create_task(agents[name].run(ready.set, asyncio.Event()), name=name))
         await ready.wait()

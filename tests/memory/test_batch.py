@@ -1,10 +1,11 @@
-"""How deliveries are joined, and cut into transactions."""
+"""How pieces of the log are joined, and cut into transactions."""
 
 from collections.abc import Callable
 
-from bus.delivery import Ack, Terminal
-from memory.batch import Batch, Settled, in_portions
+from memory.batch import Batch, in_portions
 from memory.episode_row import EpisodeRow
+from schemas.entry import Malformed
+from tests.memory.conftest import START
 
 
 class TestPortions:
@@ -23,15 +24,10 @@ class TestPortions:
 
 
 class TestJoin:
-    def batch(self, rows: list[EpisodeRow], settled: Settled | None = None) -> Batch:
-        return Batch(deliveries=[], rows=rows, settled=settled or {}, fresh=[])
-
-    def test_rows_stand_in_the_order_of_the_log_each_once_though_some_were_delivered_again(
-        self, make_row: Callable[..., EpisodeRow]
-    ) -> None:
-        pieces = [self.batch([make_row(seq) for seq in seqs]) for seqs in ((4, 5, 6), (2, 3, 4, 5), (7,))]
-        assert [row.stream_seq for row in Batch.joined(pieces).rows] == [2, 3, 4, 5, 6, 7]
-
-    def test_how_entries_without_a_row_ended_is_kept_of_all(self) -> None:
-        batch = Batch.joined([self.batch([], {1: Terminal("bad")}), self.batch([], {2: Ack()})])
-        assert batch.settled == {1: Terminal("bad"), 2: Ack()}
+    def test_rows_and_refusals_of_all_are_kept_in_their_order(self, make_row: Callable[..., EpisodeRow]) -> None:
+        bad = [Malformed(seq=seq, time=START, event_id="e", subject="s", headers={}, data=b"", reason=f"bad {seq}") for seq in (3, 6)]
+        pieces = [Batch.of([make_row(1).entry, make_row(2).entry, bad[0]]), Batch.of([make_row(4).entry]), Batch.of([bad[1]])]
+        batch = Batch.joined(pieces)
+        assert [row.stream_seq for row in batch.rows] == [1, 2, 4]
+        assert [(refusal.entry.seq, refusal.reason) for refusal in batch.refused] == [(3, "bad 3"), (6, "bad 6")]
+        assert batch.last == 6

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from agents.members import rules
 from schemas.entry import Entry
-from schemas.members import MembershipChange, Profile
+from schemas.members import MembershipChange, Profile, Skill
 
 T0 = 1_000_000.0
 PROFILE = Profile(role="r", skills=["s"])
@@ -80,3 +82,40 @@ class TestViews:
         busy = seen(T0, "2", Profile(role="r", load=1.0))
         view = rules.views(seen(T0) | busy, {}, T0)["ops"]
         assert (view.instances, view.load, view.status) == (2, 0.5, "active")
+
+
+def other(**fields: Any) -> Profile:
+    return Profile(**{"role": "r", "skills": ["s"], **fields})
+
+
+class TestOneName:
+    def test_instances_of_one_agent_may_differ_in_load_and_words(self) -> None:
+        known = roster(logged(1, "joined"))
+        described = other(skills=[Skill(name="s", description="in other words")], load=0.9, confidence_domains=["d"])
+        assert rules.taken(known, "ops", "2", described) is None
+
+    @pytest.mark.parametrize(
+        "profile", [other(role="x"), other(skills=["s", "t"]), other(skills=[Skill(name="s", output_schema={"type": "null"})])]
+    )
+    def test_another_role_or_other_skills_are_another_agent(self, profile: Profile) -> None:
+        known = roster(logged(1, "joined"))
+        assert (rules.taken(known, "ops", "2", profile) or "").startswith("name_taken: ops.2")
+        assert due(seen(T0, "2", profile), known, T0, since=T0) == []
+
+    def test_once_those_that_came_first_are_gone_the_name_is_free(self) -> None:
+        known = roster(logged(1, "joined"), logged(2, "lost"))
+        assert rules.taken(known, "ops", "2", other(role="x")) is None
+        assert due(seen(T0, "2", other(role="x")), known, T0) == [("ops", "joined")]
+
+    def test_an_only_instance_that_becomes_something_else_is_logged_again(self) -> None:
+        known = roster(logged(1, "joined"))
+        assert due(seen(T0 + 10, profile=other(skills=["t"])), known, T0 + 10) == [("ops", "joined")]
+        assert due(seen(T0 + 10, profile=other(takes=["tasks"])), known, T0 + 10) == [("ops", "joined")]
+
+    def test_but_not_more_often_than_every_five_seconds(self) -> None:
+        known = roster(logged(1, "joined"))
+        assert due(seen(T0 + 5, profile=other(skills=["t"])), known, T0 + 5) == []
+
+    def test_one_of_several_instances_cannot_become_something_else(self) -> None:
+        known = roster(logged(1, "joined"), logged(2, "joined", "2"))
+        assert rules.taken(known, "ops", "2", other(skills=["t"])) is not None

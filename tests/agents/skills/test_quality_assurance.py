@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.skills.json_value import SHOWN_LEN_MAX, NothingThereError, at, canonical, shown
+from agents.json_value import SHOWN_LEN_MAX, NothingThereError, at, canonical, shown
 from agents.skills.patterns_matched import GAVE_UP, TOO_MANY, Question, match_all
 from agents.skills.quality_assurance import Assurance, Examination, examine
 from agents.skills.skill import SkillError

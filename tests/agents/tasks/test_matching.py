@@ -53,6 +53,11 @@ class TestEligibility:
     def test_ties_go_by_name(self) -> None:
         assert chosen(task("a"), candidate("zoe", "a"), candidate("abe", "a")) == "abe"
 
+    def test_a_task_for_one_agent_is_for_no_other(self) -> None:
+        directed = Submission(title="Find the bug", required_skills=["a"], agent="zoe")
+        assert chosen(directed, candidate("abe", "a"), candidate("zoe", "a", load=0.9)) == "zoe"
+        assert chosen(directed, candidate("abe", "a")) is None
+
 
 class TestScore:
     def test_free_capacity_counts(self) -> None:
@@ -144,3 +149,14 @@ class TestImpossible:
 
     def test_without_required_skills_nothing_is_impossible(self) -> None:
         assert matching.impossible(task(), self.LISTED) is None
+
+    def test_an_agent_that_is_not_there_is_named(self) -> None:
+        error = matching.impossible(Submission(title="x", agent="zoe"), self.LISTED)
+        assert error is not None
+        assert (error.code, error.message) == ("no_such_agent", "there is no agent zoe that takes tasks")
+
+    def test_a_skill_that_the_one_agent_has_not_is_named(self) -> None:
+        error = matching.impossible(Submission(title="x", agent="aria", required_skills=["debugging"]), self.LISTED)
+        assert error is not None
+        assert (error.code, error.message) == ("no_such_skill", "agent aria has not debugging")
+        assert matching.impossible(Submission(title="x", agent="nexus", required_skills=["debugging"]), self.LISTED) is None

@@ -51,6 +51,10 @@ class TestScattered:
     def test_skills_that_nobody_has_are_not(self) -> None:
         assert not split.scattered(task("debugging", "juggling"), LISTED)
 
+    def test_a_task_for_one_agent_is_not(self) -> None:
+        t = msgspec.structs.replace(task("debugging", "synthesis"), agent="nexus")
+        assert not split.scattered(t, LISTED)
+
     def test_it_says_who_has_what(self) -> None:
         assert "debugging: nexus; synthesis: aria" in split.reason(task("debugging", "synthesis"), LISTED)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.skills.json_schema import SchemaError, faults
+from agents.json_schema import SchemaError, faults
 
 VALUES: list[Any] = [
     None, True, False, 0, 1, 1.0, -3, 2.5, 12, "", "a", "abc", "é", [], [1], [1, 1.0], [1, True], [1, "a", None], [[], [1]], {}, {"a": 1},

@@ -1,6 +1,7 @@
 """JSON Schema (draft 2020-12), those of its keywords that assert something about the value alone.
 
-A keyword that is not known is an error: what is not checked must not count as fulfilled. `format`, `title` and the like say nothing.
+A keyword that is not known is an error where what is not checked must not count as fulfilled; else it says nothing, as the draft has
+it. `format`, `title` and the like never say anything.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agents.skills.json_value import canonical, has_type, is_number, shown
+from agents.json_value import canonical, has_type, is_number, shown
 
 EVALUATIONS_MAX = 50_000
 """Most schemas that are applied to values in one check."""
@@ -35,15 +36,33 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
 
-def faults(schema: Any, value: Any, found: Found) -> list[Fault]:
-    """Everything about the value that the schema does not allow. Raises `SchemaError`."""
-    return list(_Evaluation(schema, found).check(schema, value, "", 0))
+def faults(schema: Any, value: Any, found: Found, *, known_only: bool = True) -> list[Fault]:
+    """Everything about the value that the schema does not allow. Raises `SchemaError`.
+
+    `known_only`: a keyword that is not known is an error; else it is passed over.
+    """
+    return list(_Evaluation(schema, found, known_only=known_only).check(schema, value, "", 0))
+
+
+def resolved(root: Any, reference: str) -> Any:
+    """The schema that `reference` means within `root`. Raises `SchemaError` for one that leads out of it or to nothing."""
+    if not reference.startswith("#"):
+        raise SchemaError(f"`{reference}` is no reference within the schema")
+    schema = root
+    try:
+        for part in reference[1:].split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            schema = schema[int(name)] if isinstance(schema, list) else schema[name]
+    except (KeyError, IndexError, ValueError, TypeError) as e:
+        raise SchemaError(f"`{reference}` leads to nothing") from e
+    return schema
 
 
 class _Evaluation:
-    def __init__(self, root: Any, found: Found) -> None:
+    def __init__(self, root: Any, found: Found, *, known_only: bool) -> None:
         self._root = root
         self._found = found
+        self._known_only = known_only
         self._done = 0
 
     def check(self, schema: Any, value: Any, path: str, level: int) -> Iterator[Fault]:
@@ -66,7 +85,7 @@ class _Evaluation:
                     yield Fault(path, message)
             elif keyword in APPLIED:
                 yield from APPLIED[keyword](self, wanted, schema, value, path, level + 1)
-            elif keyword not in SILENT:
+            elif self._known_only and keyword not in SILENT:
                 raise SchemaError(f"the keyword `{keyword}` is not known here")
         except (TypeError, ValueError, AttributeError, KeyError, ZeroDivisionError) as e:
             raise SchemaError(f"`{keyword}` cannot be {shown(wanted)}") from e
@@ -143,16 +162,7 @@ class _Evaluation:
         yield from self.check(schema.get(branch, True), value, path, level)
 
     def reference(self, wanted: str, _: Any, value: Any, path: str, level: int) -> Iterator[Fault]:
-        yield from self.check(self._resolved(wanted), value, path, level)
-
-    def _resolved(self, reference: str) -> Any:
-        if not reference.startswith("#"):
-            raise SchemaError(f"`{reference}` is no reference within the schema")
-        schema = self._root
-        for part in reference[1:].split("/")[1:]:
-            name = part.replace("~1", "/").replace("~0", "~")
-            schema = schema[int(name)] if isinstance(schema, list) else schema[name]
-        return schema
+        yield from self.check(resolved(self._root, wanted), value, path, level)
 
     def pattern(self, wanted: str, _: Any, value: Any, path: str, __: int) -> Iterator[Fault]:
         if isinstance(value, str) and not self._found(wanted, value):
