@@ -22,6 +22,7 @@ import msgspec
 
 from bus import subjects
 from bus.connection import Bus
+from bus.errors import CerebroError
 from cerebro.reach import bus_settings
 from tests.fuzz import watch
 from tests.fuzz.door import SchemaRun, schemathesis
@@ -84,6 +85,8 @@ class Watcher:
         """Once. What was told is not told again."""
         first, self._looked_at = self._looked_at, self._player.index
         seen = [c for stream in (subjects.MESH, subjects.DEAD) for c in await watch.consumers(self._bus, stream)]
+        with contextlib.suppress(CerebroError):  # a memory that does not answer is found by its questions, and by its process
+            seen.append(await watch.persister(self._bus))
         self.left = sum(consumer.left for consumer in seen)
         for fault in (*self._processes.faults(), *self._logs.faults(), *self._drain.stuck(seen, time.monotonic())):
             if fault not in self._told:

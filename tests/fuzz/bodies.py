@@ -45,6 +45,7 @@ OF_PATTERN: dict[str, tuple[str, ...]] = {
     r"^[^\s\x00](?:[^\x00]{0,98}[^\s\x00])?$": ("approve", "reject", "later", "漢", "x y"),
     r"^[1-9][0-9]{0,3}/[1-9][0-9]{0,3}$": ("2/3", "3/4", "1/1", "9999/9999"),
     r"^[0-9a-f]{64}$": ("0" * 64, "af" * 32),
+    r"^[A-Za-z0-9_-]{1,100}$": ("a", "fz-1", "Z" * 100),
 }
 """A pattern that is new in the schemas must be added here; a test says so."""
 FAR = ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")

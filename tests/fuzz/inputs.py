@@ -112,6 +112,8 @@ def _tokens(seed: int, index: int, chance: Random) -> dict[str, str]:
         "stream": chance.choice(("MESH", "DEAD", "x")),
         "consumer": chance.choice(("memory", "x")),
         "kind": "episode",
+        "owner": "cerebro",
+        "session": "main",
     }
 
 

@@ -38,11 +38,11 @@ def of_question(row: str, reply: Reply | None) -> Verdict:
     code = reply.header(b"Nats-Service-Error-Code")
     shown = reply.data[:SHOWN_MAX].decode("utf-8", "replace")
     if code is None:
-        return _decoded("answered", reply.data, ROW_OF[row].reply)
+        return _decoded("answered", reply.data, ROW_OF[row].reply) if reply.data else Verdict("answered with nothing more")
     if not code.isdigit() or not 400 <= int(code) < 500:
         honest = _honest(code, shown)
         return Verdict(honest) if honest else Verdict(code, f"answered with {code}: {shown}")
-    return _decoded(code, reply.data, Problem)
+    return Verdict(code) if ROW_OF[row].foreign else _decoded(code, reply.data, Problem)  # a foreign protocol has its own error frames
 
 
 def of_publish(reply: Reply | None) -> Verdict:

@@ -9,10 +9,11 @@ import psutil
 
 from bus import subjects
 from bus.connection import Bus
-from bus.log import entries
+from bus.log import bounds, entries
 from cerebro import runfile
 from schemas.dead import DeadLetter
 from schemas.entry import Entry
+from schemas.memory import StatsRequest
 from tests.integration import rest
 from tests.integration.launched import alive
 
@@ -103,6 +104,13 @@ async def consumers(bus: Bus, stream: str) -> list[Consumer]:
         for c in answer.get("consumers") or ()
         if c["config"].get("durable_name") or c["num_waiting"]
     ]
+
+
+async def persister(bus: Bus) -> Consumer:
+    """Memory itself, which keeps its place in PostgreSQL. Raises `Unavailable` or `TimedOut` where it does not say."""
+    stats = await bus.ask(subjects.MEMORY_STATS, StatsRequest(), timeout_s=20.0)
+    _, last = await bounds(bus)
+    return Consumer("of memory", max(0, last - stats.persisted_seq), stats.persisted_seq)
 
 
 class Drain:
