@@ -175,5 +175,7 @@ def _too_late(answer: asyncio.Future[Any]) -> None:
 def handed(message: Message, consumer_seq: int, delivered: int, pending: int) -> Any:
     """A message as a consumer hands it over."""
     sequence = SimpleNamespace(consumer=consumer_seq, stream=message.seq)
-    metadata = SimpleNamespace(sequence=sequence, num_delivered=delivered, num_pending=pending, timestamp=message.time)
+    metadata = SimpleNamespace(
+        sequence=sequence, stream=message.stream, num_delivered=delivered, num_pending=pending, timestamp=message.time
+    )
     return SimpleNamespace(subject=message.subject, headers=message.headers, data=message.data, reply="ack", metadata=metadata)

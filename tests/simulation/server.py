@@ -37,6 +37,7 @@ class Message(msgspec.Struct, frozen=True):
     data: bytes
     time: datetime
     entry: Entry | Malformed
+    stream: str = subjects.MESH
 
 
 class VirtualServer:
@@ -162,7 +163,7 @@ class VirtualServer:
         for m in self.matching([subjects.LESSON.wildcard], 0):
             headers, at = {**m.headers, entries.SOURCE: f"{subjects.MESH} {m.seq} > >"}, m.time + timedelta(seconds=COPIED_WITHIN_S)
             entry = entries.read(m.subject, headers, m.data, len(copies) + 1, at, INCARNATION, copied=True)
-            copies.append(Message(len(copies) + 1, m.subject, headers, m.data, at, entry))
+            copies.append(Message(len(copies) + 1, m.subject, headers, m.data, at, entry, subjects.LESSONS))
         return copies
 
     def matching(self, filters: list[str], after_seq: int) -> list[Message]:
