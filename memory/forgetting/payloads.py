@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -130,7 +129,7 @@ def _said(letter: DeadLetter) -> dict[str, Any] | bytes:
     """The body that is buried; its bytes where they are no JSON object."""
     try:
         data = base64.b64decode(letter.data)
-    except binascii.Error:
+    except ValueError:  # what is not ASCII is no binascii.Error
         return letter.data.encode()
     try:
         return msgspec.json.decode(data, type=dict[str, Any])
