@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import structs
 import pytest_asyncio
+from msgspec import structs
 
 from bus import subjects
 from bus.errors import Misconfigured
