@@ -93,12 +93,14 @@ class Agent:
             await self.actor.answer(service)
             await service.start()
             await self.worker.start(group)
+            admitted = group.create_task(self.bus.while_admitted(), name="admitted")
             if self.door is not None:
                 group.create_task(self.door.run(), name="be prompted")
             if self.bridge is not None:
                 group.create_task(self.bridge.run(), name="bring agents in")
             ready()
             await stop.wait()
+            admitted.cancel()
             beats.cancel()
             await self._leave(service)
             raise _StoppedError

@@ -23,7 +23,6 @@ from bench.recorded import Ran, RecordingDatabase
 from bench.table import show
 from bus import subjects
 from bus.connection import Bus, Outgoing
-from bus.settings import BusSettings
 from memory.database import Database
 from memory.episode_row import episode_row
 from memory.fold import Fold
@@ -128,7 +127,7 @@ def processor_s(up: Up) -> dict[str, float]:
 
 @asynccontextmanager
 async def connected(up: Up) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(BusSettings(nats_url=up.run.nats), "bench")
+    bus = await Bus.connect(up.bus_settings(), "bench")
     yield bus
     await bus.close()
 

@@ -34,7 +34,7 @@ async def test_latency(tmp_path: Path) -> None:
     up = Up(tmp_path / "data").wait_until_ready()
     run = up.run
     try:
-        bare = await nats.connect(run.nats)
+        bare = await nats.connect(**up.credentials())
         js = bare.jetstream()
         await js.add_stream(name="BARE", subjects=["bare"])
         print("\nmemory at rest (MiB): " + ", ".join(

@@ -20,6 +20,8 @@ WHO = {
     "mesh": "the built-in agents",
     "any": "anyone, under their own name",
     "memory": "the memory actor",
+    "actors": "the built-in agents and the memory actor",
+    "operator": "the operator",
     "server": "the NATS server",
 }
 HEADERS: dict[str, Any] = {
@@ -70,6 +72,8 @@ def _channel(row: Subject) -> dict[str, Any]:
     }
     if tokens := TOKEN.findall(row.pattern):
         channel["parameters"] = {token: {"description": f"A subject token: 1–63 of a-z 0-9 - _ (the {token})."} for token in tokens}
+    if row.answered_by is not None:
+        channel["description"] += f" Answered by {WHO[row.answered_by.value]}."
     if row.stream:
         channel["x-nats-stream"] = row.stream
     return channel

@@ -6,15 +6,20 @@ broker, with the options that keep it alive for ever, and shared by everything t
 
 import asyncio
 import logging
+import secrets
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import nats.errors
+import nkeys
 from faststream.nats import NatsBroker
-from nats.aio.client import Client
+from faststream.nats.security import NatsNKey, NatsSecurity
+from nats.aio.client import Client, ErrorCallback
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
@@ -22,10 +27,11 @@ from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
 from bus import entries, subjects, telemetry
-from bus.errors import CerebroError, Conflict, Refused, TimedOut, TooLarge, Unavailable, refusal
+from bus.errors import CerebroError, Conflict, Misconfigured, Refused, TimedOut, TooLarge, Unavailable, refusal
 from bus.group import Acknowledged, Group, Wire
 from bus.ids import uuid7
 from bus.received import guarded
+from bus.refusals import Refusals
 from bus.settings import BusSettings
 from bus.subjects import Subject
 from schemas.entry import Entry, Malformed
@@ -93,30 +99,48 @@ class PubAck(msgspec.Struct, frozen=True):
     error: dict[str, Any] | None = None
 
 
+class Broker(NatsBroker):
+    """FastStream's, but that an error is told and not raised: raised it would end nats-py's reconnecting for good, unseen."""
+
+    def _log_connection_broken(self, error_cb: ErrorCallback | None = None) -> ErrorCallback:
+        return error_cb or super()._log_connection_broken()
+
+
 class Bus:
     """The shared connection. `incarnation` of the log names it across restarts of the server.
 
     `clock` (seconds since 1970) is what all that hangs on this connection takes for the time of day.
     """
 
-    def __init__(self, settings: BusSettings, broker: NatsBroker, nc: Client, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: BusSettings,
+        broker: NatsBroker,
+        nc: Client,
+        clock: Callable[[], float] = time.time,
+        refusals: Refusals | None = None,
+        name: str = "",
+    ) -> None:
         self.settings = settings
         self.broker = broker
         self.nc = nc
         self.js: JetStreamContext = nc.jetstream()
         self.clock = clock
         self.incarnation = ""
-        self._dots = f"{settings.prefix}." if settings.prefix else ""
-        self._dashes = f"{settings.prefix}_" if settings.prefix else ""
+        self._refusals = refusals or Refusals()
+        self._name = name
+        self._dots = settings.wire("")
         self._group = Group(self._store, self._store_batch, len_max=settings.group_len_max, bytes_max=settings.group_bytes_max)
 
     @classmethod
     async def connect(cls, settings: BusSettings, name: str, wait_s: float | None = None) -> Self:
-        """Connect, and stay connected: a lost connection is retried for ever.
+        """Connect as the identity of the settings, and stay connected: a lost connection is retried for ever.
 
-        The first one is waited for without limit too, unless `wait_s` says otherwise; then `Unavailable` is raised.
+        `name` is that identity's; answers come to its inbox. The first connection is waited for without limit too, unless `wait_s` says
+        otherwise; then `Unavailable` is raised. Raises `NotAdmitted` where the server does not know the identity.
         """
-        broker = NatsBroker(
+        refusals = Refusals()
+        broker = Broker(
             settings.nats_url.split(","),
             name=f"cerebro-{name}",
             logger=None,
@@ -126,18 +150,24 @@ class Bus:
             ping_interval=5,
             max_outstanding_pings=2,
             pending_size=PENDING_BYTES_MAX,
-            error_cb=_log_error,
+            error_cb=refusals.heard,
+            inbox_prefix=settings.inbox(name),
+            security=security(settings),
         )
         try:
             async with asyncio.timeout(wait_s):
-                nc = guarded(await broker.connect())
+                nc = guarded(await refusals.unless_refused(broker.connect()))
         except (OSError, nats.errors.Error, TimeoutError) as e:
             raise Unavailable(f"NATS does not answer at {settings.nats_url}: {e}") from e
         version = nc.connected_server_version
         if (version.major, version.minor) < SERVER_VERSION_MIN:
             await broker.stop()
             raise Unavailable(f"the NATS server is {version}; Cerebro needs 2.12 or newer")
-        return cls(settings, broker, nc)
+        return cls(settings, broker, nc, refusals=refusals, name=name)
+
+    async def while_admitted(self) -> None:
+        """Wait for ever; raises `NotAdmitted` when the server does not admit this identity any more, which no reconnecting mends."""
+        await self._refusals.refused()
 
     async def close(self) -> None:
         """Flush and disconnect; quiet when the server is away already."""
@@ -146,6 +176,12 @@ class Bus:
             await self.broker.stop()
         except (nats.errors.Error, OSError, TimeoutError) as e:
             log.info("closing without a server: %s", e)
+            await self.nc.close()  # or it would go on trying to reconnect
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.info("the server closed it meanwhile")  # what asyncio's streams waited for was cancelled, and nobody was
 
     @property
     def connected(self) -> bool:
@@ -161,6 +197,12 @@ class Bus:
         """`subject` as it stands on the server."""
         return self._dots + subject
 
+    def open_inbox(self) -> str:
+        """A new place for answers of parties that are not ours. They may publish there, and not where the rest answers us: who was asked
+        once knows how the names of an inbox begin.
+        """
+        return f"{self.settings.open_inbox(self._name)}.{secrets.token_hex(16)}"
+
     def address(self, row: Subject, **tokens: str) -> str:
         """The subject of `row` as it stands on the server: with the prefix, unless the row is another protocol's."""
         subject = row.subject(**tokens)
@@ -172,7 +214,7 @@ class Bus:
 
     def stream(self, name: str) -> str:
         """A stream's, bucket's or queue's name as it stands on the server."""
-        return self._dashes + name
+        return self.settings.stream(name)
 
     def presence_subject(self, agent: str, instance: str) -> str:
         """Where this instance says that it lives."""
@@ -221,7 +263,21 @@ class Bus:
             ack = await self._store(wire)
         else:
             ack = await self._in_time(self._group.put(out.msg_id, wire))
+        if ack.duplicate and not out.row.gateway and await self._anothers(ack.seq, out, wire[0]):
+            return await self.put(msgspec.structs.replace(out, msg_id=uuid7()))
         return Stored(ack.seq, ack.duplicate, out.msg_id)
+
+    async def _anothers(self, seq: int, out: Outgoing, subject: str) -> bool:
+        """Whether what stands at `seq` under our id is not ours. The server compares ids only, over all subjects, and ours can often be
+        derived; so somebody could use one first, and what we say would never be said.
+        """
+        if out.row.stream != subjects.MESH:
+            return False
+        answer = await self.api(f"STREAM.MSG.GET.{self.stream(subjects.MESH)}", {"seq": seq})
+        found = answer.get("message", {}).get("subject", subject)  # nothing there: erased since
+        if found != subject:
+            log.warning("the id %s of %s was used on %s before: published under another", out.msg_id, subject, found)
+        return bool(found != subject)
 
     def _wire(self, out: Outgoing) -> Wire:
         return self.wire(out.row.subject(**out.tokens)), self._encode(out.body), out.wire_headers(self._dots)
@@ -252,13 +308,14 @@ class Bus:
     async def _store_batch(self, wires: Sequence[Wire]) -> int:
         """Where the first of these stands; the others follow it. Raises for the whole of it."""
         ident = uuid7()
-        for i, (subject, data, headers) in enumerate(wires[:-1], 1):
-            await self._send(subject, data, {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(i)})
-            if i % SENT_LEN == 0:
-                await asyncio.sleep(0)
-        subject, data, headers = wires[-1]
-        closing = {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(len(wires)), "Nats-Batch-Commit": "1"}
-        last = await self._try((subject, data, closing), min(PUBLISH_TRY_S, self.settings.publish_timeout_s))
+        with self._refusals.asking({subject for subject, _, _ in wires}):
+            for i, (subject, data, headers) in enumerate(wires[:-1], 1):
+                await self._send(subject, data, {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(i)})
+                if i % SENT_LEN == 0:
+                    await asyncio.sleep(0)
+            subject, data, headers = wires[-1]
+            closing = {**headers, "Nats-Batch-Id": ident, "Nats-Batch-Sequence": str(len(wires)), "Nats-Batch-Commit": "1"}
+            last = await self._try((subject, data, closing), min(PUBLISH_TRY_S, self.settings.publish_timeout_s))
         return last.seq - len(wires) + 1
 
     async def _store(self, wire: Wire) -> Acknowledged:
@@ -308,7 +365,8 @@ class Bus:
         if len(data) > self.nc.max_payload:
             raise TooLarge(f"{len(data)} bytes; the server takes {self.nc.max_payload}")
         try:
-            return await self.nc.request(subject, data, timeout=timeout_s, headers=headers or None)
+            with self._refusals.asking((subject,)):
+                return await self.nc.request(subject, data, timeout=timeout_s, headers=headers or None)
         except nats.errors.NoRespondersError as e:
             raise Unavailable(f"nobody answers {self.plain(subject)} now") from e
         except (nats.errors.TimeoutError, TimeoutError) as e:
@@ -375,5 +433,17 @@ def _refused(code: str, reply: Msg) -> Refused:
         return refusal(int(code) if code.isdigit() else 500, text)
 
 
-async def _log_error(error: Exception) -> None:
-    log.warning("NATS: %s", str(error) or type(error).__name__)
+def security(settings: BusSettings) -> NatsSecurity | None:
+    """Who we are and whom we believe, as FastStream wants it. Raises `Misconfigured` where a file of the settings cannot be used."""
+    tls = None
+    try:
+        if settings.nats_ca or settings.nats_cert:
+            tls = ssl.create_default_context(cafile=settings.nats_ca or None)
+        if tls is not None and settings.nats_cert:
+            tls.load_cert_chain(settings.nats_cert, settings.nats_cert_key or None)
+        if not settings.nats_nkey:
+            return NatsSecurity(ssl_context=tls) if tls else None
+        nkeys.from_seed(bytearray(Path(settings.nats_nkey).read_bytes().strip())).wipe()
+    except (OSError, ValueError, nkeys.NkeysError) as e:
+        raise Misconfigured(f"credentials for NATS ({settings.nats_nkey or settings.nats_ca or settings.nats_cert}): {e}") from e
+    return NatsNKey.from_file(settings.nats_nkey, ssl_context=tls)

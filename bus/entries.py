@@ -20,6 +20,8 @@ SOURCE = "Nats-Stream-Source"
 """Where a sourced copy came from: `<stream> <seq> …`, written by the server."""
 
 _PLACE = re.compile(r"\S+ (\d{1,19}) ")
+SERVERS_WORDS = (b'{"stream":"', b'{"type":"io.nats.')
+"""How the server's acknowledgements and its answers of JetStream begin. It sends them wherever a request asks, whoever asked."""
 
 BAD_BODY = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Everything that decoding hostile JSON can raise."""
@@ -58,6 +60,8 @@ def read(
         reason = "its headers do not say where it stands in the log"
     elif found is None:
         reason = "no such subject in the table"
+    elif data.startswith(SERVERS_WORDS):
+        reason = "an answer of the server, which a publisher led here by its reply subject: it speaks for nobody"
     else:
         row, tokens = found
         try:

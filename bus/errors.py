@@ -6,7 +6,9 @@ CerebroError
 ├── TimedOut         an actor did not answer in time (504)
 ├── Conflict         a compare-and-set was lost: somebody wrote first
 ├── TooLarge         the body is larger than the server takes (413)
+├── Forbidden        this identity may not publish there (403)
 ├── Misconfigured    the settings do not fit what is there; starting again does not help
+│   └── NotAdmitted  the NATS server does not know this identity (any more)
 └── Refused          the request was understood and refused, with a problem document
 """
 
@@ -76,8 +78,18 @@ class TooLarge(CerebroError):
     status = 413
 
 
+class Forbidden(CerebroError):
+    """This identity may not publish there; nothing was published."""
+
+    status = 403
+
+
 class Misconfigured(CerebroError):
     """The settings do not fit what is there; starting again does not help, changing them does."""
+
+
+class NotAdmitted(Misconfigured):
+    """The NATS server does not admit this identity: its key is missing, unknown, revoked, or another since it was rotated."""
 
 
 class Refused(CerebroError):

@@ -54,7 +54,7 @@ async def listen(bus: Bus, heard: Callable[[Heartbeat], None]) -> None:
 async def look(bus: Bus) -> list[Registration]:
     """Every agent that answers within a second. Raises `Unavailable`."""
     found: list[Registration] = []
-    inbox = bus.nc.new_inbox()
+    inbox = bus.open_inbox()
     try:
         heard = await bus.nc.subscribe(inbox, max_msgs=FOUND_MAX)
         await bus.nc.publish(f"{INFO}.{SERVICE}", reply=inbox)
@@ -74,7 +74,7 @@ async def look(bus: Bus) -> list[Registration]:
 async def inform(bus: Bus, instance: str) -> Registration | None:
     """What this one instance tells of itself; None where it does not answer."""
     try:
-        reply = await bus.nc.request(f"{INFO}.{SERVICE}.{instance}", timeout=LOOK_S)
+        reply = await _request(bus, f"{INFO}.{SERVICE}.{instance}")
     except (nats.errors.Error, OSError, TimeoutError):
         return None
     return next(iter(_registration(reply)), None)
@@ -91,7 +91,7 @@ def _registration(msg: Msg) -> list[Registration]:
 async def ping(bus: Bus, instance: str) -> bool | None:
     """Whether this instance is there: False where nobody listens any more, None where nothing is known."""
     try:
-        await bus.nc.request(f"{PING}.{SERVICE}.{instance}", timeout=LOOK_S)
+        await _request(bus, f"{PING}.{SERVICE}.{instance}")
     except nats.errors.NoRespondersError:
         return False
     except (nats.errors.Error, OSError, TimeoutError):
@@ -99,12 +99,26 @@ async def ping(bus: Bus, instance: str) -> bool | None:
     return True
 
 
+async def _request(bus: Bus, subject: str) -> Msg:
+    """As the client's own request, answered where parties that are not ours may answer."""
+    inbox = bus.open_inbox()
+    heard = await bus.nc.subscribe(inbox, max_msgs=1)
+    try:
+        await bus.nc.publish(subject, reply=inbox)
+        msg = await heard.next_msg(timeout=LOOK_S)
+    finally:
+        await _unsubscribe(heard)
+    if (msg.headers or {}).get(STATUS) == NO_RESPONDERS:
+        raise nats.errors.NoRespondersError
+    return msg
+
+
 async def prompt(bus: Bus, subject: str, envelope: Envelope, stall_s: float) -> AsyncIterator[Chunk]:
     """Prompt the agent that listens on `subject`; its chunks until its terminator.
 
     Raises `Refused` with its code where it answers an error, `Unavailable` where nobody listens, or nothing came for `stall_s`.
     """
-    inbox = bus.nc.new_inbox()
+    inbox = bus.open_inbox()
     try:
         heard = await bus.nc.subscribe(inbox)
         try:

@@ -67,7 +67,7 @@ class Stream:
 
     async def ask(self, ident: str, question: str, timeout_s: float) -> str:
         """Ask the caller (7). Raises `Refused` where no answer comes in time, or none that can be read."""
-        inbox = self._bus.nc.new_inbox()
+        inbox = self._bus.open_inbox()
         try:
             heard = await self._bus.nc.subscribe(inbox, max_msgs=1)
             await self._send(Chunk(type="query", data={"id": ident, "reply_subject": inbox, "prompt": question}))

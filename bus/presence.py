@@ -12,6 +12,9 @@ from bus.connection import Bus
 from bus.errors import Unavailable
 from schemas.members import Profile
 
+OPERATION = "KV-Operation"
+"""The header by which a key is deleted."""
+
 Heard = Callable[[str, str, Profile | None], Awaitable[None]]
 """Called with agent, instance, and its profile, or None where it says goodbye."""
 Unread = Callable[[str, str, bytes, str], Awaitable[None]]
@@ -25,7 +28,7 @@ async def beat(bus: Bus, agent: str, instance: str, profile: Profile) -> None:
 
 async def goodbye(bus: Bus, agent: str, instance: str) -> None:
     """Say that this instance leaves. Raises `Unavailable`."""
-    await _put(bus, agent, instance, b"", {"KV-Operation": "DEL"})
+    await _put(bus, agent, instance, b"", {OPERATION: "DEL"})
     try:
         await bus.nc.flush()
     except (nats.errors.Error, OSError, TimeoutError) as e:
@@ -47,11 +50,11 @@ async def listen(bus: Bus, heard: Heard, unread: Unread) -> None:
     async def on_put(msg: Msg) -> None:
         """One put, as the server hands it over."""
         found = subjects.find(msg.subject)
-        if found is None or found[0] is not subjects.PRESENCE:
+        if found is None or found[0] is not subjects.PRESENCE or _is_the_servers(msg):
             return
         tokens = found[1]
         try:
-            profile = entries.decode(subjects.PRESENCE.body, msg.data) if msg.data else None
+            profile = None if _is_goodbye(msg) else entries.decode(subjects.PRESENCE.body, msg.data)
         except entries.BAD_BODY as e:
             await unread(tokens["agent"], tokens["instance"], msg.data, f"{type(e).__name__}: {e}")
             return
@@ -64,6 +67,15 @@ async def listen(bus: Bus, heard: Heard, unread: Unread) -> None:
         await bus.nc.flush()
     except (nats.errors.Error, OSError) as e:
         raise Unavailable(f"NATS: {e}") from e
+
+
+def _is_goodbye(msg: Msg) -> bool:
+    return not msg.data and (msg.headers or {}).get(OPERATION) in ("DEL", "PURGE")
+
+
+def _is_the_servers(msg: Msg) -> bool:
+    """Whether it is an answer or a sign of life of the server, which is empty: a request may lead them anywhere, and then nobody put it."""
+    return msg.data.startswith(entries.SERVERS_WORDS) or (not msg.data and not _is_goodbye(msg))
 
 
 async def _whole(msg: NatsMessage) -> Msg:

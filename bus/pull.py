@@ -17,7 +17,7 @@ from nats.aio.subscription import Subscription
 
 from bus.cancelling import heed
 from bus.connection import Bus
-from bus.errors import CerebroError, Unavailable
+from bus.errors import CerebroError, Forbidden, Unavailable
 
 log = logging.getLogger("cerebro.bus")
 
@@ -56,6 +56,8 @@ class Pull:
                 yield None
                 async for batch in self._one_consumer(sub, inbox, consumer):
                     yield batch
+            except Forbidden:
+                raise  # asking again does not help
             except (CerebroError, nats.errors.Error, OSError, _EndedError) as e:
                 if self._bus.nc.is_closed:  # for good
                     raise Unavailable("the connection was closed") from e

@@ -11,6 +11,14 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     nats_url: str = "nats://127.0.0.1:4222"
     """Address of the server, or several separated by commas."""
+    nats_nkey: str = ""
+    """File with the seed of this process' nkey: who it is on the bus. Empty: anonymous, which `cerebro up`'s server refuses."""
+    nats_ca: str = ""
+    """File with the certificates (PEM) that the server's must be signed by. Empty: those of the system, where the address is `tls://`."""
+    nats_cert: str = ""
+    """File with this client's certificate (PEM) and those up to the root's, where the server asks for one."""
+    nats_cert_key: str = ""
+    """File with the private key (PEM) of `nats_cert`."""
     prefix: Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,32}$")] = ""
     """Put before every subject, stream and bucket, so that several meshes share a server. Empty: none."""
     publish_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
@@ -27,3 +35,26 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the server remembers event ids and drops a second publish of one."""
     idempotency_s: Annotated[float, Meta(ge=1)] = 86_400.0
     """How long the gateway's replies to an `Idempotency-Key` are kept."""
+
+    # names on the server
+
+    def wire(self, subject: str) -> str:
+        """`subject` as it stands on the server."""
+        return f"{self.prefix}.{subject}" if self.prefix else subject
+
+    def stream(self, name: str) -> str:
+        """A stream's, bucket's or queue's name as it stands on the server."""
+        return f"{self.prefix}_{name}" if self.prefix else name
+
+    def inbox(self, name: str) -> str:
+        """Where the identity `name` hears answers; only it may listen there."""
+        return f"_INBOX.{self.stream(name)}"
+
+    def open_inbox(self, name: str) -> str:
+        """Where a part of ours hears the answers of external agents, who may not publish into its `inbox`."""
+        return f"_ASK.{self.stream(name)}" if name != "*" else "_ASK.*"
+
+    @staticmethod
+    def work_consumer(agent: str) -> str:
+        """The durable consumer of what is assigned to `agent`."""
+        return f"work-{agent}"

@@ -1,6 +1,8 @@
 """Every stream and bucket, in one place, declared on purpose: made where missing, changed where it differs.
 
-MESH      the log. File storage, kept by age and size, republished as `log.>`, with scheduling and atomic batches.
+MESH      the log. File storage, kept by age and size, republished as `log.>`, with atomic batches. No rollups and no schedules:
+          by a header of one message they delete others, or publish as somebody else.
+TIMERS    what the server says when its time has come; MESH takes it from there.
 LESSONS   every lesson, for good; the server itself sources it from MESH.
 DEAD      dead letters.
 presence  bucket, 3 s to live, written lazily: who is a member now. In memory it would be gone after the server's restart.
@@ -11,6 +13,7 @@ keys      bucket: the API keys of the gateway, by name; hashes, no secrets.
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from bus import subjects
@@ -19,8 +22,12 @@ from bus.errors import CerebroError, Unavailable
 from bus.ids import uuid7
 from bus.settings import BusSettings
 
+log = logging.getLogger("cerebro.bus")
+
 PRESENCE_TTL_S = 3.0
 """A member that has not spoken for this long is gone."""
+TIMERS_BYTES_MAX = 16 * 1024 * 1024
+"""Largest size of the stream of timers: some ten thousand proposals that are open at a time. 16 MiB."""
 DEAD_MSGS_MAX = 100_000
 """Most dead letters kept; the oldest go first."""
 WEBHOOKS_MAX = 10_000
@@ -30,19 +37,29 @@ MSG_BYTES_MAX = 1_048_576
 NS = 1_000_000_000
 """Nanoseconds in a second: JetStream's unit of time."""
 STREAM_EXISTS = 10058
+OPEN_TO_ROLLUPS = (
+    "stream %s was made by an earlier build, with schedules, which the server never takes back: whoever may publish into it may also "
+    "purge it (Nats-Rollup) and write under any of its subjects (Nats-Schedule), and no deadline comes from %s: proposals that nothing "
+    "else ends lapse 5 s later. Start on a new data folder before you let others in"
+)
+NOT_BESIDE_SCHEDULES = ("allow_msg_schedules", "allow_rollup_hdrs", "sources")
+"""What a stream that has schedules cannot be told."""
 CONNECT_PAUSE_S = 0.25
 
 
 def declared(bus: Bus) -> list[dict[str, Any]]:
     """The configuration of every stream, buckets included."""
-    return [_mesh(bus), _lessons(bus), _dead(bus), _presence(bus), _affect(bus), _idempotency(bus), _a2a_push(bus), _keys(bus)]
+    files = [_timers(bus), _mesh(bus), _lessons(bus), _dead(bus)]
+    return [*files, _presence(bus), _affect(bus), _idempotency(bus), _a2a_push(bus), _keys(bus)]
 
 
 def _mesh(bus: Bus) -> dict[str, Any]:
     s = bus.settings
+    due = {"src": bus.wire(subjects.TIME_IS_UP.wildcard), "dest": bus.wire(subjects.DEADLINE.subject(proposal="{{wildcard(1)}}"))}
     return {
         "name": bus.stream(subjects.MESH),
         "subjects": [bus.wire(x) for x in subjects.MESH_SUBJECTS],
+        "sources": [{"name": bus.stream(subjects.TIMERS), "subject_transforms": [due]}],
         "storage": "file",
         "retention": "limits",
         "discard": "old",
@@ -52,8 +69,21 @@ def _mesh(bus: Bus) -> dict[str, Any]:
         "duplicate_window": int(s.duplicate_window_s * NS),
         "allow_direct": True,
         "allow_atomic": True,
-        "allow_msg_schedules": True,
+        "allow_msg_schedules": False,
+        "allow_rollup_hdrs": False,
         "republish": {"src": bus.wire(">"), "dest": bus.wire(f"{subjects.LOG_COPY}.>")},
+    }
+
+
+def _timers(bus: Bus) -> dict[str, Any]:
+    return {
+        "name": bus.stream(subjects.TIMERS),
+        "subjects": [bus.wire(x) for x in subjects.TIMER_SUBJECTS],
+        "storage": "file",
+        "max_age": int(bus.settings.log_age_s_max * NS),
+        "max_bytes": TIMERS_BYTES_MAX,
+        "allow_msg_schedules": True,
+        "allow_msg_ttl": True,
     }
 
 
@@ -88,8 +118,7 @@ def _bucket(bus: Bus, name: str, **options: Any) -> dict[str, Any]:
 
 def _presence(bus: Bus) -> dict[str, Any]:
     ttl = int(PRESENCE_TTL_S * NS)
-    times = {"max_age": ttl, "duplicate_window": ttl, "allow_msg_ttl": True, "subject_delete_marker_ttl": NS}
-    return _bucket(bus, "presence", storage="file", persist_mode="async", **times)
+    return _bucket(bus, "presence", storage="file", persist_mode="async", max_age=ttl, duplicate_window=ttl, allow_rollup_hdrs=False)
 
 
 def _affect(bus: Bus) -> dict[str, Any]:
@@ -139,22 +168,24 @@ async def remake_affect(bus: Bus) -> None:
     await _reconcile(bus, config)
 
 
-def _stricter(known: dict[str, Any], config: dict[str, Any]) -> bool:
-    """Whether the bucket that is there refuses to have anything deleted, and should not."""
-    return bool(known.get("deny_delete", False) > config.get("deny_delete", False))
-
-
-def _of_the_moment(bus: Bus, known: dict[str, Any], config: dict[str, Any]) -> bool:
-    """Whether it is the presence that an earlier version kept in memory."""
-    return bool(config["name"] == f"KV_{bus.stream('presence')}" and known.get("storage") != config["storage"])
+def _must_be_made_anew(bus: Bus, known: dict[str, Any], config: dict[str, Any]) -> bool:
+    """Whether it is a bucket that has what the server does not take back: no deletion; or the presence of an earlier version, which was
+    in memory, or had markers of what expired, which allow every rollup.
+    """
+    stricter = known.get("deny_delete", False) > config.get("deny_delete", False)
+    differs = known.get("storage") != config["storage"] or "subject_delete_marker_ttl" in known
+    return bool(stricter or (differs and config["name"] == f"KV_{bus.stream('presence')}"))
 
 
 async def _reconcile(bus: Bus, config: dict[str, Any]) -> None:
     name = config["name"]
     known = await bus.api(f"STREAM.INFO.{name}", {})
-    if "error" not in known and (_stricter(known["config"], config) or _of_the_moment(bus, known["config"], config)):
+    if "error" not in known and _must_be_made_anew(bus, known["config"], config):
         await bus.api(f"STREAM.DELETE.{name}", {})  # the server does not change this; what is lost lasts a day, or is made again
         known = {"error": {}}
+    if "error" not in known and known["config"].get("allow_msg_schedules", False) > config.get("allow_msg_schedules", False):
+        log.warning(OPEN_TO_ROLLUPS, name, bus.stream(subjects.TIMERS))
+        config = {k: v for k, v in config.items() if k not in NOT_BESIDE_SCHEDULES}
     if "error" in known:
         answer = await bus.api(f"STREAM.CREATE.{name}", {**config, "metadata": {"incarnation": uuid7()}})
     elif any(known["config"].get(k) != v for k, v in config.items()):

@@ -19,10 +19,12 @@ LESSONS = "LESSONS"
 """Lessons, kept for good; sourced from the log by the server."""
 DEAD = "DEAD"
 """Dead letters, until somebody redrives or deletes them."""
+TIMERS = "TIMERS"
+"""What the server is to say at a given time. A stream of its own: who may set a timer can write and roll up anything in its stream."""
 
 
 class By(StrEnum):
-    """Who may publish on a subject."""
+    """Who may publish on a subject, or who answers a question. The operator may do everything; see `bus.permissions`."""
 
     SELF = "self"
     """The agent whose name stands in the subject."""
@@ -32,8 +34,12 @@ class By(StrEnum):
     """Anyone, under their own name."""
     MEMORY = "memory"
     """The memory actor."""
+    ACTORS = "actors"
+    """The built-in agents and the memory actor."""
+    OPERATOR = "operator"
+    """The operator only."""
     SERVER = "server"
-    """The NATS server itself."""
+    """The NATS server itself, as the built-in agents told it to; they do it themselves where it did not."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +53,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     reply: Any = None
     gateway: bool = False
     """Whether the gateway may publish it under any name its caller is allowed."""
+    answered_by: By | None = None
+    """Who hears the question and answers it; nobody else may."""
     guest: bool = False
-    """Whether the built-in agents may publish it under the name of an agent that they bring in from another protocol."""
+    """Whether the built-in agents may publish it, or answer it, in the name of an agent that they bring in from another protocol, or show
+    in that. Never in a name that has a key of its own, but for answering.
+    """
     foreign: bool = False
     """Whether its subject belongs to a protocol of others, so that it never bears the prefix of the settings."""
 
@@ -78,7 +88,11 @@ def _log(name: str, pattern: str, body: Any, by: By, *, gateway: bool = False, g
 
 
 def _ask(pattern: str, body: Any, reply: Any) -> Subject:
-    return Subject(name=pattern, pattern=pattern, body=body, by=By.ANY, reply=reply)
+    return Subject(name=pattern, pattern=pattern, body=body, by=By.ANY, reply=reply, answered_by=By.MESH)
+
+
+def _remember(pattern: str, body: Any, reply: Any, *, by: By = By.ANY) -> Subject:
+    return Subject(name=pattern, pattern=pattern, body=body, by=by, reply=reply, answered_by=By.MEMORY, gateway=by is By.OPERATOR)
 
 
 # Members
@@ -97,7 +111,8 @@ ASK_LESSONS = _ask("ask.lessons", learning.LessonFilter, learning.LessonPage)
 PROPOSAL = _log("consensus.proposal", "mesh.consensus.{proposal}.proposal.{agent}", consensus.Proposal, By.SELF, gateway=True)
 OPENED = _log("consensus.opened", "mesh.consensus.{proposal}.opened", consensus.Opened, By.MESH)
 VOTE = _log("consensus.vote", "mesh.consensus.{proposal}.vote.{agent}", consensus.Vote, By.SELF)
-TIMER = _log("consensus.timer", "mesh.consensus.{proposal}.timer", consensus.Deadline, By.MESH)
+TIMER = Subject(name="consensus.timer", pattern="timer.set.{proposal}", body=consensus.Deadline, by=By.MESH, stream=TIMERS)
+TIME_IS_UP = Subject(name="consensus.due", pattern="timer.due.{proposal}", body=consensus.Deadline, by=By.SERVER, stream=TIMERS)
 DEADLINE = _log("consensus.deadline", "mesh.consensus.{proposal}.deadline", consensus.Deadline, By.SERVER)
 DECISION = _log("consensus.decision", "mesh.consensus.{proposal}.decision", consensus.Decision, By.MESH)
 ASK_PROPOSAL = _ask("ask.proposal", members.Ask, consensus.ProposalView)
@@ -128,30 +143,32 @@ CONCEPT = _log("concept", "memory.concept.{concept}", concepts.ConceptFormed, By
 FORGOTTEN = _log("forgotten", "memory.forgotten.{receipt}", forgetting.Forgotten, By.MEMORY)
 SEAL = _log("seal", "memory.seal.{stream}", sealing.Seal, By.MEMORY)
 CHANGED = Subject(name="memory.changed", pattern="memory.changed.{agent}.{kind}", body=memory.Changed, by=By.MEMORY)
-MEMORY_SEARCH = _ask("memory.search", memory.SearchRequest, memory.SearchResults)
-MEMORY_RECENT = _ask("memory.recent", memory.RecentFilter, memory.EpisodePage)
-MEMORY_GET = _ask("memory.get", memory.ById, memory.EpisodeView)
-MEMORY_AWAIT = _ask("memory.await", memory.Await, memory.Awaited)
-MEMORY_STATS = _ask("memory.stats", memory.StatsRequest, memory.MemoryStats)
-MEMORY_WORKING_PUT = _ask("memory.working.put", memory.WorkingPut, memory.WorkingView)
-MEMORY_WORKING_GET = _ask("memory.working.get", memory.WorkingKey, memory.WorkingView)
-MEMORY_WORKING_LIST = _ask("memory.working.list", memory.WorkingFilter, memory.WorkingList)
-MEMORY_WORKING_DELETE = _ask("memory.working.delete", memory.WorkingKey, memory.Deleted)
-MEMORY_SEMANTIC_PUT = _ask("memory.semantic.put", concepts.ConceptRequest, concepts.ConceptView)
-MEMORY_SEMANTIC_GET = _ask("memory.semantic.get", concepts.ConceptById, concepts.ConceptWithSources)
-MEMORY_SEMANTIC_LIST = _ask("memory.semantic.list", concepts.ConceptFilter, concepts.ConceptPage)
-MEMORY_CONSOLIDATE = _ask("memory.consolidate", concepts.ConsolidateRequest, concepts.ConsolidationReport)
-MEMORY_GRAPH = _ask("memory.graph", graph.GraphRequest, graph.GraphView)
-MEMORY_CONTINUITY = _ask("memory.continuity", continuity.ContinuityRequest, continuity.Continuity)
-MEMORY_FORGET = _ask("memory.forget", forgetting.ForgetRequest, forgetting.ForgetReceipt)
+MEMORY_SEARCH = _remember("memory.search", memory.SearchRequest, memory.SearchResults)
+MEMORY_RECENT = _remember("memory.recent", memory.RecentFilter, memory.EpisodePage)
+MEMORY_GET = _remember("memory.get", memory.ById, memory.EpisodeView)
+MEMORY_AWAIT = _remember("memory.await", memory.Await, memory.Awaited)
+MEMORY_STATS = _remember("memory.stats", memory.StatsRequest, memory.MemoryStats)
+MEMORY_WORKING_PUT = _remember("memory.working.put", memory.WorkingPut, memory.WorkingView)
+MEMORY_WORKING_GET = _remember("memory.working.get", memory.WorkingKey, memory.WorkingView)
+MEMORY_WORKING_LIST = _remember("memory.working.list", memory.WorkingFilter, memory.WorkingList)
+MEMORY_WORKING_DELETE = _remember("memory.working.delete", memory.WorkingKey, memory.Deleted)
+MEMORY_SEMANTIC_PUT = _remember("memory.semantic.put", concepts.ConceptRequest, concepts.ConceptView)
+MEMORY_SEMANTIC_GET = _remember("memory.semantic.get", concepts.ConceptById, concepts.ConceptWithSources)
+MEMORY_SEMANTIC_LIST = _remember("memory.semantic.list", concepts.ConceptFilter, concepts.ConceptPage)
+MEMORY_CONSOLIDATE = _remember("memory.consolidate", concepts.ConsolidateRequest, concepts.ConsolidationReport)
+MEMORY_GRAPH = _remember("memory.graph", graph.GraphRequest, graph.GraphView)
+MEMORY_CONTINUITY = _remember("memory.continuity", continuity.ContinuityRequest, continuity.Continuity)
+MEMORY_FORGET = _remember("memory.forget", forgetting.ForgetRequest, forgetting.ForgetReceipt, by=By.OPERATOR)
 
-# The Synadia Agent Protocol for NATS. Anyone may host an agent there, so anyone may send its sign of life.
+# The Synadia Agent Protocol for NATS. Anyone may host an agent there, under its own name.
 AGENT_PROMPT = Subject(
     name="synadia.prompt",
     pattern="agents.prompt.{agent}.{owner}.{session}",
     body=synadia.Envelope,
     by=By.ANY,
     reply=synadia.Chunk,
+    answered_by=By.SELF,
+    guest=True,
     foreign=True,
 )
 AGENT_STATUS = Subject(
@@ -160,14 +177,16 @@ AGENT_STATUS = Subject(
     body=synadia.StatusRequest,
     by=By.ANY,
     reply=synadia.Heartbeat,
+    answered_by=By.SELF,
+    guest=True,
     foreign=True,
 )
 AGENT_HEARTBEAT = Subject(
-    name="synadia.heartbeat", pattern="agents.hb.{agent}.{owner}.{session}", body=synadia.Heartbeat, by=By.ANY, foreign=True
+    name="synadia.heartbeat", pattern="agents.hb.{agent}.{owner}.{session}", body=synadia.Heartbeat, by=By.SELF, guest=True, foreign=True
 )
 
 # Dead letters
-DEAD_LETTER = Subject(name="dead", pattern="dead.{stream}.{consumer}", body=dead.DeadLetter, by=By.ANY, stream=DEAD)
+DEAD_LETTER = Subject(name="dead", pattern="dead.{stream}.{consumer}", body=dead.DeadLetter, by=By.ACTORS, stream=DEAD)
 
 TABLE: tuple[Subject, ...] = tuple(row for row in list(globals().values()) if isinstance(row, Subject))
 
@@ -188,6 +207,9 @@ EVERYTHING = ">"
 PROTOCOLS = "mesh.>"
 """Every protocol event, without the episodes."""
 DEAD_SUBJECTS = ("dead.>",)
+TIMER_SUBJECTS = ("timer.>",)
+SERVICES = ("mesh", "memory")
+"""The names under which questions are answered, as NATS micro services."""
 LOG_COPY = "log"
 """First token of the copy that the server republishes of each accepted entry."""
 

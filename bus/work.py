@@ -45,7 +45,7 @@ def work_of(bus: Bus, row: Subject, agent: str, lease_s: float) -> Durable:
     """The consumer from which all instances of `agent` take their work, given how long a lease holds."""
     return Durable(
         bus,
-        name=f"work-{agent}",
+        name=bus.settings.work_consumer(agent),
         filters=[row.subject(agent=agent)],
         batch_max=1,
         in_flight_max=IN_FLIGHT_MAX,

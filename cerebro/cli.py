@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     )
     reembed_.set_defaults(command=reembed)
 
+    _add_admission(commands)
     _add_tasks(commands)
 
     verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
@@ -98,9 +99,27 @@ def parser() -> argparse.ArgumentParser:
 
     _add_mcp(commands)
     _add_backup(commands)
+    _add_made(commands)
+    return root
+
+
+def _add_made(commands: Any) -> None:
+    """The commands about this build itself."""
     commands.add_parser("docs", help="make docs/settings.md and docs/skills.md again from the code").set_defaults(command=docs)
     commands.add_parser("version", help="say which version this is").set_defaults(command=show_version)
-    return root
+
+
+def _add_admission(commands: Any) -> None:
+    """The commands about who is admitted to the bus."""
+    agent_ = commands.add_parser("agent", help="who may join the mesh: keys of external agents, and new keys for anybody")
+    agent_.add_argument("action", choices=("add", "rotate", "revoke", "list"))
+    agent_.add_argument("name", nargs="?", metavar="NAME", help="whose key, for all but list")
+    agent_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the mesh (.cerebro)")
+    agent_.set_defaults(command=agent)
+
+    keys_ = commands.add_parser("keys", help="make the keys, and who may do what, for a NATS server that is not cerebro up's")
+    keys_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="where they are made (.cerebro)")
+    keys_.set_defaults(command=keys)
 
 
 def _add_tasks(commands: Any) -> None:
@@ -169,7 +188,16 @@ def up(parsed: argparse.Namespace) -> int:
         agents = sorted(load(settings.agents.profiles_dir))
         http, nats = Address.parse(parsed.http), Address.parse(parsed.nats)
         counts = {**known(settings.agents.instances, agents), **instances(parsed.agent, agents)}
-        options = Options(data=parsed.data, http=http, nats=nats, environment=dict(os.environ), agents=agents, instances=counts)
+        options = Options(
+            data=parsed.data,
+            http=http,
+            nats=nats,
+            environment=dict(os.environ),
+            agents=agents,
+            instances=counts,
+            bus=settings.bus,
+            tls=settings.nats,
+        )
         asyncio.run(until_signal(Launcher(options).run))
     except (AlreadyRunning, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
         print(f"cerebro: {failure}", file=sys.stderr)
@@ -208,13 +236,19 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def prepare(parsed: argparse.Namespace) -> int:
-    """Migrate the database and declare the streams, or one of the two."""
+    """Migrate the database and declare the streams, or one of the two. Status 78 as `run`."""
+    from bus.errors import Misconfigured
     from cerebro import prepare as preparing
+    from cerebro.failures import MISCONFIGURED
     from cerebro.settings import read
 
     settings = read(os.environ)
     for what in preparing.ALL if parsed.what is None else (parsed.what,):
-        asyncio.run(preparing.prepare(what, settings))
+        try:
+            asyncio.run(preparing.prepare(what, settings))
+        except Misconfigured as failure:
+            print(f"cerebro: {failure}", file=sys.stderr)
+            return MISCONFIGURED
         print(f"{what} prepared")
     return 0
 
@@ -252,6 +286,27 @@ def reembed(parsed: argparse.Namespace) -> int:
     from cerebro.reembed import main as handle
 
     return handle(parsed)
+
+
+def agent(parsed: argparse.Namespace) -> int:
+    """Admit an external agent, give somebody another key, or shut somebody out."""
+    from cerebro.admission import main as handle
+    from cerebro.settings import read
+
+    if parsed.name is None and parsed.action != "list":
+        print(f"cerebro: agent {parsed.action} needs a NAME", file=sys.stderr)
+        return 2
+    return handle(parsed, read(os.environ))
+
+
+def keys(parsed: argparse.Namespace) -> int:
+    """Make the keys of a mesh whose servers run elsewhere."""
+    from agents.profiles import load
+    from cerebro.admission import make
+    from cerebro.settings import read
+
+    settings = read(os.environ)
+    return make(parsed.data, sorted(load(settings.agents.profiles_dir)), settings.bus)
 
 
 def tasks(parsed: argparse.Namespace) -> int:

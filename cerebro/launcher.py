@@ -20,12 +20,15 @@ from cerebro.embedded.nats import NatsServer
 from cerebro.embedded.postgres import PostgresServer
 from cerebro.embedded.redis import RedisServer
 from cerebro.failures import first
+from cerebro.keys import OPERATOR, Keys
 from cerebro.leftovers import end_leftovers
 from cerebro.options import EXTERNAL, SEAL_KEYS, Options
 from cerebro.part import Part, Server
+from cerebro.settings import SHORT
 from cerebro.supervisor import Supervisor
 
 ACTOR_STOP_S: Final = 1.9  # three layers of these and one of servers (3.5 s): nine seconds and a bit at worst
+NATS_NKEY: Final = SHORT["bus", "nats_nkey"]
 GATEWAY_STOP_S: Final = "1"  # what it gives open requests, so that it ends by itself within ACTOR_STOP_S
 
 
@@ -41,6 +44,7 @@ class Launcher:
         self._data = options.data.absolute()
         self._http = options.http.chosen()
         self._nats = options.nats.chosen()
+        self._keys = Keys(self._data)
         self._servers = self._embedded()
         self._urls = dict(options.external)
         self._supervisors: dict[str, Supervisor] = {}
@@ -49,6 +53,7 @@ class Launcher:
         """Start, supervise, and stop in order. Raises AlreadyRunning, LauncherError or ServerFailed; nothing runs then."""
         with runfile.locked(self._data):
             self._clear_the_way()
+            self._keys.prepare(self._options.agents, self._options.bus.prefix)
             try:
                 async with asyncio.TaskGroup() as group:
                     living = group.create_task(self._live(), name="live")
@@ -72,6 +77,7 @@ class Launcher:
             await together(supervisor.settled.wait() for supervisor in self._supervisors.values())
             if self._supervisors["gateway"].quarantined:
                 raise LauncherError(f"the gateway does not start: see {self._log('gateway')}")
+            self._keys.write_contexts(self._urls["nats"], self._options.bus.nats_ca)
             say(f"ready {self._run().http}")
 
     async def _start(self, part: Part) -> None:
@@ -89,7 +95,7 @@ class Launcher:
         crash. Only what the settings are to blame for is: ActorMisconfigured.
         """
         command = [*self._options.actor_command, actor]
-        process = ActorProcess(name, command, self._environment(), self._log(name), ACTOR_STOP_S)
+        process = ActorProcess(name, command, self._environment(actor), self._log(name), ACTOR_STOP_S)
         try:
             await self._start(process)
         except ActorMisconfigured:
@@ -101,7 +107,7 @@ class Launcher:
     async def _prepare(self, what: str) -> None:
         began = time.monotonic()
         log = self._log("prepare")
-        status = await run_to_end([*self._options.prepare_command, what], log, environment=self._environment())
+        status = await run_to_end([*self._options.prepare_command, what], log, environment=self._environment(OPERATOR))
         if status != 0:
             raise ServerFailed(f"preparing the {what}", f"failed with status {status}", log)
         progress(what, began)
@@ -130,17 +136,22 @@ class Launcher:
 
     def _embedded(self) -> list[Server]:
         servers: list[Server] = [
-            NatsServer(self._data / "nats", self._log("nats"), self._nats),
+            NatsServer(self._data / "nats", self._log("nats"), self._nats, self._keys.users, self._options.tls),
             PostgresServer(self._data / "postgres", self._log("postgres")),
             RedisServer(self._data / "redis", self._log("redis")),
         ]
         return [server for server in servers if server.name not in self._options.external]
 
-    def _environment(self) -> dict[str, str]:
-        """What a child is told: our own environment, where the servers are, and where to listen."""
+    def _environment(self, name: str) -> dict[str, str]:
+        """What the child `name` is told: our own environment, where the servers are, who it is there, and where to listen.
+
+        For a NATS server that runs elsewhere it is whoever our own environment says.
+        """
+        key = {} if "nats" in self._options.external else {NATS_NKEY: str(self._keys.seed(name))}
         return {
             "CEREBRO_MEMORY_SEAL_KEYS_DIR": str(self._data / SEAL_KEYS),
             **self._options.environment,
+            **key,
             **{variable: self._urls[name] for name, variable in EXTERNAL.items()},
             "CEREBRO_GATEWAY_RATES_REDIS_URL": self._urls["redis"],
             "CEREBRO_GATEWAY_HTTP_HOST": self._http.host,

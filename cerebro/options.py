@@ -7,7 +7,9 @@ from typing import Final
 
 import msgspec
 
+from bus.settings import BusSettings
 from cerebro.address import Address
+from cerebro.embedded.settings import NatsServerSettings
 from cerebro.supervision import Policy
 
 PYTHON: Final = (sys.executable, "-P", "-m", "cerebro")  # -P: a folder `memory` where the user stands is not ours
@@ -47,6 +49,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Who lives in this mesh."""
     instances: Mapping[str, int] = {}
     """How many processes an agent is; 1 where nothing is said."""
+    bus: BusSettings = BusSettings()
+    """What every part is told of the bus; its prefix is in the permissions."""
+    tls: NatsServerSettings = NatsServerSettings()
+    """Whether the embedded NATS server speaks TLS."""
     actor_command: Sequence[str] = (*PYTHON, "run")
     """Starts an actor, whose name follows."""
     prepare_command: Sequence[str] = (*PYTHON, "prepare")

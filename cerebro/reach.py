@@ -7,6 +7,7 @@ import msgspec
 
 from bus.settings import BusSettings
 from cerebro import runfile
+from cerebro.keys import OPERATOR, Keys
 from cerebro.settings import SHORT, read
 from memory.settings import MemorySettings
 
@@ -19,11 +20,12 @@ class NotRunning(Exception):
 
 
 def bus_settings(data: Path) -> BusSettings:
-    """Settings of the bus of the mesh that runs on the folder `data`, or of the server the environment names."""
+    """Settings of the bus of the mesh that runs on the folder `data`, as its operator, or of the server the environment names."""
     settings = read(os.environ).bus
     if NATS_URL in os.environ:
         return settings
-    return msgspec.structs.replace(settings, nats_url=_running(data).nats)
+    nkey = settings.nats_nkey or str(Keys(data).seed(OPERATOR))
+    return msgspec.structs.replace(settings, nats_url=_running(data).nats, nats_nkey=nkey)
 
 
 def memory_settings(data: Path) -> MemorySettings:

@@ -1,9 +1,8 @@
 """All settings, read once from the environment.
 
-Field `x_y` of part `memory` is CEREBRO_MEMORY_X_Y. Three names are shorter, because every deployment sets them:
-CEREBRO_NATS_URL, CEREBRO_POSTGRES_DSN and CEREBRO_REDIS_URL. Text stands for itself, numbers and true/false are
-converted, and a list or an object is written as JSON. A part that has a field `<part>_by_agent` beside it can be set for
-one agent too: CEREBRO_LLM_RICARDO_MODEL is field `model` of part `llm` for ricardo.
+Field `x_y` of part `memory` is CEREBRO_MEMORY_X_Y. Names that every deployment sets are shorter, as CEREBRO_NATS_URL (`SHORT`). Text
+stands for itself, numbers and true/false are converted, and a list or an object is written as JSON. A part that has a field
+`<part>_by_agent` beside it can be set for one agent too: CEREBRO_LLM_RICARDO_MODEL is field `model` of part `llm` for ricardo.
 """
 
 import difflib
@@ -18,12 +17,17 @@ from agents.settings import AgentSettings
 from agents.synadia.settings import BridgeSettings
 from bus.secret import Secret
 from bus.settings import BusSettings
+from cerebro.embedded.settings import NatsServerSettings
 from gateway.a2a.settings import A2ASettings
 from gateway.settings import GatewaySettings
 from memory.settings import MemorySettings
 
 SHORT: Final = {
     ("bus", "nats_url"): "CEREBRO_NATS_URL",
+    ("bus", "nats_nkey"): "CEREBRO_NATS_NKEY",
+    ("bus", "nats_ca"): "CEREBRO_NATS_CA",
+    ("bus", "nats_cert"): "CEREBRO_NATS_CERT",
+    ("bus", "nats_cert_key"): "CEREBRO_NATS_CERT_KEY",
     ("memory", "postgres_dsn"): "CEREBRO_POSTGRES_DSN",
     ("memory", "redis_url"): "CEREBRO_REDIS_URL",
 }
@@ -41,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set; each room gets its own part."""
 
     bus: BusSettings = BusSettings()
+    nats: NatsServerSettings = NatsServerSettings()
     memory: MemorySettings = MemorySettings()
     agents: AgentSettings = AgentSettings()
     bridge: BridgeSettings = BridgeSettings()

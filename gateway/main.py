@@ -48,7 +48,7 @@ async def run(
 
 
 async def _connect(settings: BusSettings, gate: Gate) -> None:
-    """Reach NATS for the first time, however long that takes; then serve webhooks."""
+    """Reach NATS for the first time, however long that takes; then serve webhooks, as long as NATS admits us."""
     while True:
         try:
             bus = await Bus.connect(settings, "gateway")
@@ -57,7 +57,9 @@ async def _connect(settings: BusSettings, gate: Gate) -> None:
             await asyncio.sleep(CONNECT_PAUSE_S)
         else:
             gate.connect(bus)
-            await Push(gate, bus).run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(Push(gate, bus).run(), name="gateway: webhooks")
+                group.create_task(bus.while_admitted(), name="gateway: admitted")
 
 
 async def _stop(stop: asyncio.Event, gate: Gate, http: uvicorn.Server) -> None:

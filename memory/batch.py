@@ -5,7 +5,6 @@ from typing import Final, Self
 
 import msgspec
 
-from bus import subjects
 from memory.episode_row import EpisodeRow, episode_row
 from schemas.entry import Entry, Malformed
 
@@ -41,17 +40,17 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def rows_of(entries: Sequence[Entry | Malformed]) -> tuple[list[EpisodeRow], list[Refusal]]:
-    """The rows to be persisted, and the entries that can have none. A schedule is no event, and is neither."""
+    """The rows to be persisted, and the entries that can have none."""
     rows: list[EpisodeRow] = []
     refused: list[Refusal] = []
     for entry in entries:
         if isinstance(entry, Malformed):
             refused.append(Refusal(entry, entry.reason))
-        elif entry.name != subjects.TIMER.name:
-            try:
-                rows.append(episode_row(entry))
-            except UNWRITABLE as e:
-                refused.append(Refusal(entry, f"its body cannot be written again: {type(e).__name__}: {e}"))
+            continue
+        try:
+            rows.append(episode_row(entry))
+        except UNWRITABLE as e:
+            refused.append(Refusal(entry, f"its body cannot be written again: {type(e).__name__}: {e}"))
     return rows, refused
 
 

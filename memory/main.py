@@ -124,6 +124,7 @@ async def _serve(
             tasks.create_task(consolidation.run(), name="consolidation")
             tasks.create_task(sweep(working, settings), name="sweeper")
             tasks.create_task(eraser.run(), name="eraser")
+            tasks.create_task(bus.while_admitted(), name="admitted")
             tasks.create_task(sealer.run(), name="sealer")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")

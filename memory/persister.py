@@ -5,7 +5,6 @@ whatever dies in between is read again from there on, and the event id keeps it 
 committed the next is read, and who cares is told of the one before: PostgreSQL is the slowest, and should not wait for the others.
 
     well-formed          a row
-    `….timer`            nothing: a schedule, not an event
     malformed            a dead letter: this is the only reader that buries it
     refused by value     its batch is halved until it stands alone, then a dead letter; the others are in
     id known, other content  a dead letter: the first stays

@@ -74,7 +74,7 @@ class Refold:
             raise Unavailable(f"entries before {first} expired while the log was being read; nothing was changed, try again")
 
     async def take(self, entries: Sequence[Entry | Malformed]) -> None:
-        """Fold these in as the persister does: malformed entries and schedules are no rows."""
+        """Fold these in as the persister does: malformed entries are no rows."""
         rows, _ = rows_of(entries)
         for portion in in_portions(rows, self._settings.batch_len_max, self._settings.batch_bytes_max):
             await self._folded(portion)

@@ -98,7 +98,7 @@ class Vote(Body, frozen=True, kw_only=True):
 
 
 class Deadline(Body, frozen=True, kw_only=True):
-    """`….timer` (the schedule) and `….deadline` (what the server writes when it comes): the proposal's time is over."""
+    """`timer.set.…` (the schedule), `timer.due.…` and `….deadline` (what the server writes when it comes): the proposal's time is over."""
 
     proposal: Token = "-"
 

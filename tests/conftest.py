@@ -7,7 +7,13 @@
 | `redis_url`      | session  | `redis://127.0.0.1:PORT/0`, shared                                               |
 | `fresh_database` | function | DSN of a new empty database, dropped afterwards                                  |
 | `up`             | session  | the whole mesh by the real `cerebro up`, on free ports; `up.run` is its run.json now |
-| `mesh`           | function | `up.run` as a dict: `mesh["http"]`, `mesh["nats"]`, `mesh["processes"]["aria"]`, … |
+| `mesh`           | function | `up.run` as a dict: `mesh["http"]`, `mesh["processes"]["aria"]`, …, and `mesh["credentials"]` |
+
+A mesh by `cerebro up` admits nobody without a key: `nats.connect(**mesh["credentials"])` is its operator, `up.admitted("ops")` another
+agent, `up.bus_settings()` what `Bus.connect` takes. The bare server of `nats_url` admits everybody, so that tests share it.
+
+| fixture          | scope    | what it gives                                                                    |
+| ---------------- | -------- | -------------------------------------------------------------------------------- |
 | `prefix`         | function | random letters for `BusSettings.prefix`, so that tests share one NATS server     |
 """
 
@@ -100,4 +106,4 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.fixture
 def mesh(up: Up) -> dict[str, Any]:
-    return msgspec.to_builtins(up.run)
+    return msgspec.to_builtins(up.run) | {"credentials": up.credentials()}

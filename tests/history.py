@@ -81,7 +81,6 @@ def _consensus(n: int) -> list[Told]:
     return [
         (subjects.PROPOSAL.subject(proposal=proposal, agent=proposer), body, ""),
         (subjects.OPENED.subject(proposal=proposal), opened, ""),
-        (subjects.TIMER.subject(proposal=proposal), {"proposal": proposal}, ""),
         *((subjects.VOTE.subject(proposal=proposal, agent=a), vote, "") for a in AGENTS[:2]),
         (subjects.DEADLINE.subject(proposal=proposal), {"proposal": proposal}, ""),
         (subjects.DECISION.subject(proposal=proposal), decision, ""),

@@ -2,9 +2,9 @@
 
     gateway ── ….proposal.gateway {title, …}        anyone proposes; the id is the proposer's choice
     mesh    ── ….opened {electorate, deadline, …}   any built-in agent makes it whole; one does (compare-and-set)
-            ── ….timer                              in the same atomic batch: asks the server for the deadline
+            ── timer.set.…                          whoever opened it asks the server for the deadline
     nexus   ── ….vote.nexus {choice, …}             each agent of the electorate, once
-    server  ── ….deadline                           the server writes it into the same log when the time has come
+    server  ── ….deadline                           the server writes it into the log when the time has come
     mesh    ── ….decision {status, tally, …}        any built-in agent writes it down; one does (compare-and-set)
 
 Only the order of the log counts, no clock does. A vote counts if it stands after `opened`, before `deadline` and not

@@ -17,7 +17,7 @@ from agents.protocol import Duty, Question
 from agents.recall import Noted
 from agents.settings import AgentSettings
 from bus import subjects
-from bus.connection import Bus, Outgoing
+from bus.connection import Bus
 from bus.errors import Conflict, not_found
 from bus.ids import derived
 from bus.log import entries
@@ -32,6 +32,8 @@ log = logging.getLogger("cerebro.agents")
 
 DEADLINE_GRACE_S = 5.0
 """How long after the deadline the server's own entry may be missing before the mesh writes it."""
+TIMER_KEPT = "1h"
+"""How long the server keeps what a timer said, once it is in the log."""
 KNOWN_WITHIN_S = 1.0
 """How long an id may be unknown before the log itself is read: this fold may be a moment behind."""
 
@@ -113,7 +115,7 @@ class Consensus:
     # the effects
 
     async def _open_proposal(self, ident: str) -> None:
-        """Make the proposal whole and ask the server for its deadline, in one atomic batch."""
+        """Make the proposal whole, and ask the server for its deadline; where the opener dies in between, the proposal lapses."""
         state = self._proposals[ident]
         assert state.proposal is not None
         deadline = rfc3339(self._bus.now() + timedelta(seconds=state.proposal.timeout_s))
@@ -122,17 +124,13 @@ class Consensus:
         except ValueError as e:
             await self._refuse(state, str(e))
             return
-        tokens = {"proposal": ident}
+        await self._bus.publish(subjects.OPENED, opened, proposal=ident, expect_last_seq=0, expect_subject=_ours(ident))
         schedule = {
             "Nats-Schedule": f"@at {deadline}",
-            "Nats-Schedule-Target": self._bus.wire(subjects.DEADLINE.subject(proposal=ident)),
+            "Nats-Schedule-Target": self._bus.wire(subjects.TIME_IS_UP.subject(proposal=ident)),
+            "Nats-Schedule-TTL": TIMER_KEPT,
         }
-        await self._bus.publish_batch(
-            [
-                Outgoing(row=subjects.OPENED, body=opened, tokens=tokens, expect_last_seq=0, expect_subject=_ours(ident)),
-                Outgoing(row=subjects.TIMER, body=Deadline(proposal=ident), tokens=tokens, headers=schedule),
-            ]
-        )
+        await self._bus.publish(subjects.TIMER, Deadline(proposal=ident), headers=schedule, proposal=ident)
 
     async def _refuse(self, state: rules.ProposalState, reason: str) -> None:
         """A proposal that came by hand and cannot be put to a vote is rejected without one, and becomes a dead letter with the reason.

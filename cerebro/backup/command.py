@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from agents.profiles import load
 from bus.connection import Bus
 from bus.errors import CerebroError, bad_request
 from cerebro import runfile
@@ -24,10 +25,11 @@ from cerebro.embedded.child import ServerFailed
 from cerebro.embedded.nats import NatsServer
 from cerebro.embedded.postgres import PostgresServer
 from cerebro.embedded.redis import RedisServer
+from cerebro.keys import OPERATOR, Keys
 from cerebro.options import EXTERNAL
 from cerebro.part import Server
 from cerebro.reach import NotRunning, bus_settings, memory_settings
-from cerebro.settings import Settings, read
+from cerebro.settings import SHORT, Settings, read
 from memory.settings import MemorySettings
 
 CONNECT_S: Final = 5.0
@@ -141,15 +143,19 @@ async def _restore(parsed: argparse.Namespace) -> None:
 
 @asynccontextmanager
 async def _servers(data: Path) -> AsyncIterator[Settings]:
-    """The settings, with an embedded server for each that the environment does not name."""
+    """The settings, with an embedded server for each that the environment does not name; its NATS admits the keys of the data folder."""
     logs = data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    settings, keys = read(os.environ), Keys(data)
+    keys.prepare(sorted(load(settings.agents.profiles_dir)), settings.bus.prefix)
     embedded: list[Server] = [
-        NatsServer(data / "nats", logs / "nats.log"),
+        NatsServer(data / "nats", logs / "nats.log", users=keys.users, tls=settings.nats),
         PostgresServer(data / "postgres", logs / "postgres.log"),
         RedisServer(data / "redis", logs / "redis.log"),
     ]
     environment = dict(os.environ)
+    if EXTERNAL["nats"] not in environment:
+        environment[SHORT["bus", "nats_nkey"]] = str(keys.seed(OPERATOR))
     async with AsyncExitStack() as stack:
         for server in embedded:
             if EXTERNAL[server.name] not in environment:

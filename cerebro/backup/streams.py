@@ -14,7 +14,9 @@ from bus.errors import Unavailable, conflict
 from cerebro.backup.compressed import private
 
 KEPT: Final = (subjects.MESH, subjects.LESSONS, subjects.DEAD, "KV_idempotency", "KV_keys", "KV_a2a_push")
-"""What is kept. Presence is of the moment; the bucket of affects is made from the log by the server."""
+"""What is kept. Presence is of the moment; the bucket of affects is made from the log by the server; a proposal
+whose timer is lost lapses, and timers brought back would tell again of what has ended.
+"""
 CHUNK_BYTES: Final = 512 * 1024
 SILENCE_S: Final = 30.0
 """Longest wait for a chunk, or for its acknowledgement."""

@@ -11,11 +11,13 @@ from typing import Final
 from cerebro.address import ANYWHERE, Address
 from cerebro.embedded.child import ServerFailed, spawn
 from cerebro.embedded.readiness import first_line, wait_until_ready
+from cerebro.embedded.settings import NatsServerSettings
 from cerebro.part import Server
 
 VERSION_MIN: Final = (2, 12)  # message scheduling, atomic batches, per-message time to live
 PAYLOAD_MAX_BYTES: Final = 2 * 1024 * 1024  # a body may have 1 MiB; the rest is room for headers and what wraps it
 STOP_S: Final = 3.0
+NO_TLS: Final = NatsServerSettings()
 
 CONFIGURATION: Final = """\
 # Written by `cerebro up` at each start: changes made here are lost.
@@ -26,6 +28,20 @@ max_payload: {payload}
 jetstream {{
   store_dir: {store}
   sync_interval: always  # acknowledged means on disk; the default loses every acknowledged message at a power cut
+}}
+"""
+TLS: Final = """\
+tls {{
+  cert_file: {cert}
+  key_file: {key}
+}}
+"""
+TLS_VERIFYING: Final = """\
+tls {{
+  cert_file: {cert}
+  key_file: {key}
+  ca_file: {ca}
+  verify: true
 }}
 """
 
@@ -40,12 +56,25 @@ def program() -> Path:
 
 
 class NatsServer(Server):
-    """NATS at `address`, which it keeps over restarts with its store in `folder`."""
+    """NATS at `address`, which it keeps over restarts with its store in `folder`.
+
+    `users`: a file that says who is admitted and what each may do, below `folder`; it is read again on SIGHUP, which cuts the connections
+    of those that are not in it any more. Without one everybody is admitted and may do everything.
+    """
 
     name = "nats"
 
-    def __init__(self, folder: Path, log: Path, address: Address = ANYWHERE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        log: Path,
+        address: Address = ANYWHERE,
+        users: Path | None = None,
+        tls: NatsServerSettings = NO_TLS,
+    ) -> None:
         super().__init__()
+        self._users = users
+        self._tls = tls
         self._folder = folder.absolute()
         self._log = log
         self._address = address.chosen()
@@ -53,25 +82,34 @@ class NatsServer(Server):
 
     @property
     def url(self) -> str:
-        return f"nats://{self._address}"
+        return f"{'tls' if self._tls.tls_cert else 'nats'}://{self._address}"
 
     async def start(self) -> None:
         """Write the configuration, start, and return when it answers. Raises ServerFailed, also if it is older than 2.12."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = self._folder / "nats.conf"
-        configuration.write_text(
-            CONFIGURATION.format(
-                name=self._server_name,
-                host=self._address.host,
-                port=self._address.port,
-                payload=PAYLOAD_MAX_BYTES,
-                store=json.dumps(str(self._folder)),
-            )
-        )
+        configuration.write_text(self._configuration())
         self._child = await spawn(
             [program(), "--config", configuration], self._log, death_signal=signal.SIGTERM, stop_signal=signal.SIGTERM, stop_s=STOP_S
         )
         await wait_until_ready(self.name, self._child, self._ask, self._log)
+
+    def _configuration(self) -> str:
+        text = CONFIGURATION.format(
+            name=self._server_name,
+            host=self._address.host,
+            port=self._address.port,
+            payload=PAYLOAD_MAX_BYTES,
+            store=json.dumps(str(self._folder)),
+        )
+        tls = self._tls
+        if tls.tls_cert:
+            files = {"cert": tls.tls_cert, "key": tls.tls_key, "ca": tls.tls_client_ca}
+            template = TLS_VERIFYING if tls.tls_client_ca else TLS
+            text += template.format(**{name: json.dumps(str(Path(file).absolute())) for name, file in files.items()})
+        if self._users is not None:
+            text += f"include {json.dumps(str(self._users.relative_to(self._folder)))}\n"
+        return text
 
     async def _ask(self) -> None:
         greeting = await first_line(self._address, b"")

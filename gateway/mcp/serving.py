@@ -38,7 +38,7 @@ ENVELOPE_BYTES_MAX = 64 * 1024
 @contextlib.asynccontextmanager
 async def _gate(bus: BusSettings, settings: GatewaySettings, name: str) -> AsyncIterator[Gate]:
     gate = Gate(settings, Metrics(), A2ASettings(), speaker=name)
-    gate.connect(await Bus.connect(bus, f"mcp-{name}", CONNECT_S))
+    gate.connect(await Bus.connect(bus, name, CONNECT_S))
     try:
         yield gate
     finally:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +75,9 @@ class TestMalformed:
     def test_deep_nesting_never_raises(self) -> None:
         assert isinstance(read(b"[" * 100_000), Malformed)
         assert isinstance(read(b'{"topic": "t", "content": "c", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), Malformed | Entry)
+
+    @pytest.mark.parametrize("data", [b'{"stream":"MESH","seq":3}', b'{"type":"io.nats.jetstream.api.v1.stream_info_response"}'])
+    def test_an_answer_of_the_server_that_was_led_here_speaks_for_nobody(self, data: bytes) -> None:
+        entry = read(data, "mesh.task.t1.cancel.aria")
+        assert isinstance(entry, Malformed)
+        assert "speaks for nobody" in entry.reason

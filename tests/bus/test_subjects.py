@@ -9,7 +9,7 @@ import pytest
 from bus import subjects
 
 ROOT = Path(__file__).parents[2]
-LITERAL = re.compile(r"^(mesh|memory|ask|dead|log|agents)\.[a-z*>{_$]")
+LITERAL = re.compile(r"^(mesh|memory|ask|dead|log|timer|agents)\.[a-z*>{_$]")
 ROOMS = ("schemas", "bus", "memory", "agents", "gateway", "cerebro")
 
 

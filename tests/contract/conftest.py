@@ -25,6 +25,7 @@ from bus.settings import BusSettings
 from bus.streams import declare
 from bus.subjects import Subject
 from cerebro.embedded.nats import NatsServer
+from cerebro.keys import OPERATOR, Keys
 from schemas.entry import Entry
 from schemas.members import AgentsView, Ask, AskAll
 from schemas.tasks import Submission, TaskDetail
@@ -36,10 +37,11 @@ PATIENCE_S = 40.0
 """Longest wait for anything; never the measure of a test."""
 
 
-def environment(url: str, **more: str) -> dict[str, str]:
-    """What every process of the mesh is started with."""
+def environment(server: NatsServer, keys: Keys, name: str, **more: str) -> dict[str, str]:
+    """What the process of `name` is started with: its own key, and no other."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "sdk" / "python")])
-    settings = {"CEREBRO_NATS_URL": url, "CEREBRO_AGENTS_LEASE_S": str(LEASE_S), "CEREBRO_AGENTS_PROGRESS_S": "0.4"}
+    connecting = {"CEREBRO_NATS_URL": server.url, "CEREBRO_NATS_NKEY": str(keys.seed(name))}
+    settings = connecting | {"CEREBRO_AGENTS_LEASE_S": str(LEASE_S), "CEREBRO_AGENTS_PROGRESS_S": "0.4"}
     return {**{k: v for k, v in os.environ.items() if not k.startswith("CEREBRO_")}, "PYTHONPATH": path, **settings, **more}
 
 
@@ -75,8 +77,9 @@ class Process:
 class Looker:
     """Somebody on the bus who publishes by hand, asks, and reads the log."""
 
-    def __init__(self, server: NatsServer, bus: Bus) -> None:
+    def __init__(self, server: NatsServer, keys: Keys, bus: Bus) -> None:
         self.server = server
+        self.keys = keys
         self.bus = bus
 
     async def until(self, met: Callable[[], Awaitable[Any]], what: str) -> Any:
@@ -136,23 +139,27 @@ class Looker:
         await self.until(look, f"{agent} lets go")
 
 
-async def connected(url: str) -> Bus:
-    """The one place where this folder's tests connect."""
-    return await Bus.connect(BusSettings(nats_url=url), "looker")
+def as_operator(server: NatsServer, keys: Keys) -> BusSettings:
+    """How this folder's tests connect."""
+    return BusSettings(nats_url=server.url, nats_nkey=str(keys.seed(OPERATOR)))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def looker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Looker]:
     folder = tmp_path_factory.mktemp("contract")
-    server = NatsServer(folder / "nats", folder / "nats.log")
+    keys = Keys(folder)
+    keys.prepare([*BUILTIN, "by-builtin"], "")
+    for kind in KINDS.keys() - {"builtin"}:
+        keys.add(f"by-{kind}")
+    server = NatsServer(folder / "nats", folder / "nats.log", users=keys.users)
     await server.start()
-    await declare(BusSettings(nats_url=server.url))
-    mesh = [Process([sys.executable, "-m", "cerebro", "run", a], environment(server.url), folder / f"{a}.log") for a in BUILTIN]
+    await declare(as_operator(server, keys))
+    mesh = [Process([sys.executable, "-m", "cerebro", "run", a], environment(server, keys, a), folder / f"{a}.log") for a in BUILTIN]
     for process in mesh:
         process.start()
-    bus = await connected(server.url)
+    bus = await Bus.connect(as_operator(server, keys), OPERATOR)
     try:
-        found = Looker(server, bus)
+        found = Looker(server, keys, bus)
         for agent in BUILTIN:
             await found.active(agent)
         yield found
@@ -217,7 +224,8 @@ async def agent(request: pytest.FixtureRequest, looker: Looker, tmp_path_factory
     """The agent under test, started; a test that ends it starts it again."""
     folder = tmp_path_factory.mktemp(request.param)
     command, more = KINDS[request.param](folder)
-    player = Player(f"by-{request.param}", command, environment(looker.server.url, **more), folder / "output.txt")
+    name = f"by-{request.param}"
+    player = Player(name, command, environment(looker.server, looker.keys, name, **more), folder / "output.txt")
     player.start()
     try:
         await looker.active(player.name)

@@ -106,8 +106,9 @@ class Watcher:
 async def fuzz(options: Options, up: Up) -> int:
     """The whole of it against a mesh that runs. The exit code says whether everything held."""
     run = up.run
-    bus = await Bus.connect(bus_settings(up.data), "operator", 10.0)
-    player = await Player.connect(options.seed, run.nats, run.http)
+    settings = bus_settings(up.data)
+    bus = await Bus.connect(settings, "operator", 10.0)
+    player = await Player.connect(options.seed, settings, run.http)
     watcher = Watcher(up.data, bus, player)
     began = time.monotonic()
     schema = SchemaRun(cases=0, failures=0, said="")

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from bus import entries, subjects
+from bus.settings import BusSettings
 from tests.fuzz import judge
 from tests.fuzz.inputs import BusInput, DoorInput, made
 from tests.fuzz.wire import Gone, Reply, Wire
@@ -51,20 +52,20 @@ class Tally(msgspec.Struct):
 class Player:
     """`play` from a list of indices, until they end, `stop_at` (monotonic seconds) is reached, or too much broke."""
 
-    def __init__(self, seed: int, wire: Wire, http: httpx.AsyncClient, nats_url: str) -> None:
+    def __init__(self, seed: int, wire: Wire, http: httpx.AsyncClient, settings: BusSettings) -> None:
         self._seed = seed
         self._wire = wire
         self._http = http
-        self._nats_url = nats_url
+        self._settings = settings
         self._door = asyncio.Semaphore(IN_FLIGHT_MAX // 3)
         self._reconnecting = asyncio.Lock()
         self.tally = Tally()
         self.index = 0
 
     @classmethod
-    async def connect(cls, seed: int, nats_url: str, http_url: str) -> Self:
+    async def connect(cls, seed: int, settings: BusSettings, http_url: str) -> Self:
         http = httpx.AsyncClient(base_url=http_url, timeout=SLOW_REPLY_S, trust_env=False)
-        return cls(seed, await Wire.connect(nats_url), http, nats_url)
+        return cls(seed, await Wire.connect(settings), http, settings)
 
     async def close(self) -> None:
         await self._wire.close()
@@ -122,7 +123,7 @@ class Player:
         async with self._reconnecting:
             if self._wire.closed:
                 await self._wire.close()
-                self._wire = await Wire.connect(self._nats_url)
+                self._wire = await Wire.connect(self._settings)
 
     async def _to_the_door(self, played: DoorInput) -> judge.Verdict:
         url = self._http.base_url.copy_with(raw_path=played.path.encode())

@@ -15,6 +15,7 @@ from bus.connection import Bus
 from bus.log import Durable
 from bus.service import Service
 from cerebro import runfile
+from cerebro.reach import bus_settings
 from schemas.memory import Deleted, EpisodeView
 from tests.fuzz import judge, watch
 from tests.fuzz.inputs import BusInput, made, to_the_bus
@@ -41,7 +42,7 @@ async def answering(bus: Bus, answer: Any) -> AsyncIterator[None]:
 
 
 async def verdicts(bus: Bus, wait_s: float = 10.0) -> list[judge.Verdict]:
-    wire = await Wire.connect(bus.settings.nats_url)
+    wire = await Wire.connect(bus.settings)
     found = []
     try:
         for asked in questions():
@@ -79,7 +80,7 @@ class TestAService:
 
         await bus.nc.subscribe(bus.wire(subjects.MEMORY_GET.subject()), cb=says_nothing)
         await bus.nc.flush()
-        wire = await Wire.connect(bus.settings.nats_url)
+        wire = await Wire.connect(bus.settings)
         with pytest.raises(TimeoutError):
             await wire.ask(bus.wire(subjects.MEMORY_GET.subject()).encode(), b"", b"{}", 0.2)
         await wire.close()
@@ -149,7 +150,7 @@ async def test_a_mesh_answers_bad_questions_and_bad_requests(up: Up) -> None:
     """Of what makes nothing: questions, and requests that read. The rest is for `make fuzz`, which has a mesh of its own."""
     run, played = up.run, [i for i in range(4_000) if harmless(i)]
     processes, logs = watch.Processes(up.data), watch.Logs(up.data)
-    player = await Player.connect(SEED, run.nats, run.http)
+    player = await Player.connect(SEED, bus_settings(up.data), run.http)
     try:
         await player.play(played)
     finally:

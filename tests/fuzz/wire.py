@@ -1,12 +1,11 @@
 """A NATS connection that sends what it is given, byte for byte: client libraries put bad headers right, or refuse them.
 
-The one place where the fuzzer connects by itself. With `CEREBRO_NATS_NKEY` (a file with a seed) it signs the server's nonce.
+The one place where the fuzzer connects by itself; where the settings have an identity it signs the server's nonce.
 """
 
 import asyncio
 import base64
 import itertools
-import os
 import secrets
 from pathlib import Path
 from typing import Self
@@ -14,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 import nkeys
+
+from bus.settings import BusSettings
 
 LINE_BYTES_MAX = 1024 * 1024
 """Longest line of the protocol that is read."""
@@ -58,9 +59,9 @@ class Wire:
         """What the server complained of."""
 
     @classmethod
-    async def connect(cls, url: str) -> Self:
-        """Connect to `nats://host:port`."""
-        at = urlsplit(url)
+    async def connect(cls, settings: BusSettings) -> Self:
+        """Connect to the server of the settings, as their identity."""
+        at = urlsplit(settings.nats_url)
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(at.hostname, at.port, limit=LINE_BYTES_MAX)
             info = msgspec.json.decode((await reader.readline()).removeprefix(b"INFO "))
@@ -73,7 +74,7 @@ class Wire:
                 "version": "1",
                 "protocol": 1,
             }
-            writer.write(b"CONNECT " + msgspec.json.encode(options | _signed(info.get("nonce", ""))) + b"\r\nPING\r\n")
+            writer.write(b"CONNECT " + msgspec.json.encode(options | _signed(settings.nats_nkey, info.get("nonce", ""))) + b"\r\nPING\r\n")
             while (line := await reader.readline()) != b"PONG\r\n":
                 if not line or line.startswith(b"-ERR"):
                     raise Gone(line.decode())
@@ -140,8 +141,7 @@ class Wire:
             self.said.append(line.decode("utf-8", "replace").strip())
 
 
-def _signed(nonce: str) -> dict[str, str]:
-    path = os.environ.get("CEREBRO_NATS_NKEY")
+def _signed(path: str, nonce: str) -> dict[str, str]:
     if not path or not nonce:
         return {}
     pair = nkeys.from_seed(Path(path).read_bytes().strip())

@@ -57,7 +57,7 @@ async def play(part: Part) -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(up: Up) -> AsyncIterator[str]:
     """The address of a mesh in which the player has joined."""
-    async with playing(up.run.nats, "a2a-player", [SKILL], play), httpx.AsyncClient(trust_env=False) as http:
+    async with playing(up.admitted("a2a-player"), "a2a-player", [SKILL], play), httpx.AsyncClient(trust_env=False) as http:
         async with asyncio.timeout(10):
             while f"a2a-player/{SKILL}" not in (await http.get(f"{up.run.http}/.well-known/agent-card.json")).text:
                 await asyncio.sleep(0.05)

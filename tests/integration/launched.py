@@ -6,12 +6,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from bus.settings import BusSettings
 from cerebro import runfile
+from cerebro.keys import OPERATOR, Keys
 
 UP = (sys.executable, "-m", "cerebro", "up")
+AGENT = (sys.executable, "-m", "cerebro", "agent")
 START_S = 90.0
 STOP_S = 10.0  # what is promised
 
@@ -37,6 +41,18 @@ class Up:
         assert run is not None
         return run
 
+    def credentials(self, name: str = OPERATOR) -> dict[str, Any]:
+        """What `nats.connect` takes to be `name` on this mesh's bus."""
+        return credentials(self.data, self.run.nats, name)
+
+    def admitted(self, name: str) -> dict[str, Any]:
+        """The credentials of an external agent, which is given a key if it has none."""
+        return admitted(self.data, self.run.nats, name)
+
+    def bus_settings(self, name: str = OPERATOR) -> BusSettings:
+        """What `Bus.connect` takes to be `name` on it."""
+        return BusSettings(nats_url=self.run.nats, nats_nkey=str(Keys(self.data).seed(name)))
+
     def stop(self) -> float:
         """End it as `kill` does; how long that took, in seconds."""
         began = time.monotonic()
@@ -47,6 +63,19 @@ class Up:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def credentials(data: Path, url: str, name: str) -> dict[str, Any]:
+    """What `nats.connect` takes to be `name` on the bus of the mesh that runs on `data`."""
+    return {"servers": url, "nkeys_seed": str(Keys(data).seed(name)), "inbox_prefix": BusSettings().inbox(name)}
+
+
+def admitted(data: Path, url: str, name: str) -> dict[str, Any]:
+    """The credentials of an external agent, which is given a key if it has none."""
+    if not Keys(data).seed(name).exists():
+        added = subprocess.run([*AGENT, "add", name, "--data", data], capture_output=True, text=True, timeout=60, check=False)
+        assert added.returncode == 0, added.stderr
+    return credentials(data, url, name)
 
 
 def until(condition: Callable[[], bool], wait_s: float = 30.0) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from agents.llm.settings import LlmSettings
 from agents.main import run
 from agents.settings import AgentSettings
+from agents.synadia.settings import BridgeSettings
 from bus.settings import BusSettings
 from bus.streams import declare
 
@@ -15,7 +16,7 @@ from bus.streams import declare
 async def nexus(bus: BusSettings, settings: AgentSettings) -> AsyncIterator[None]:
     await declare(bus)
     ready, stop = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(run("nexus", bus, settings, LlmSettings(), {}, ready.set, stop), name="nexus")
+    running = asyncio.create_task(run("nexus", bus, settings, BridgeSettings(), LlmSettings(), {}, ready.set, stop), name="nexus")
     waiting = asyncio.create_task(ready.wait(), name="ready")
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

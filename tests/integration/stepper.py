@@ -1,7 +1,7 @@
 """An agent that somebody else wrote: it knows NATS and JSON, and nothing of ours. It does tasks of ten steps, leaves a packet
 after each step, and asks memory where it was before it begins.
 
-    python stepper.py <nats url> <journal> [<step before which it hangs>]
+    python stepper.py <nats url> <seed file> <journal> [<step before which it hangs>]
 
 The journal gets a line for each step as it is done.
 """
@@ -71,7 +71,7 @@ class Stepper:
         await self.say(f"mesh.task.{task['task_id']}.progress.{NAME}", {"fence": task["fence"], "fraction": step / STEPS})
 
     async def run(self) -> None:
-        assignments = await self._js.pull_subscribe(f"mesh.task.*.assigned.{NAME}", durable=f"work-of-{NAME}", stream="MESH")
+        assignments = await self._js.pull_subscribe(f"mesh.task.*.assigned.{NAME}", durable=f"work-{NAME}", stream="MESH")
         await self.work_on_all()
         while True:
             try:
@@ -83,8 +83,8 @@ class Stepper:
 
 
 async def main() -> None:
-    url, journal, *hangs = sys.argv[1:]
-    nc = await nats.connect(url)
+    url, key, journal, *hangs = sys.argv[1:]
+    nc = await nats.connect(url, nkeys_seed=key, inbox_prefix=f"_INBOX.{NAME}")
     stepper = Stepper(nc, Path(journal), int(hangs[0]) if hangs else None)
     async with asyncio.TaskGroup() as group:
         group.create_task(stepper.beat())

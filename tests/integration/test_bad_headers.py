@@ -16,7 +16,7 @@ LESSON = b'{"topic": "t", "content": "c"}'
 
 @pytest.mark.parametrize("block", UNREADABLE)
 async def test_an_entry_with_unreadable_headers_is_read_and_so_is_what_comes_after_it(bus: Bus, block: bytes) -> None:
-    wire = await Wire.connect(bus.settings.nats_url)
+    wire = await Wire.connect(bus.settings)
     try:
         await wire.ask(bus.wire("mesh.learning.ops").encode(), block, LESSON, 5.0)
     finally:
@@ -35,7 +35,7 @@ async def test_a_question_with_unreadable_headers_does_not_make_the_service_deaf
 
     await bus.nc.subscribe(bus.wire("ask.agents"), cb=hear)
     await bus.nc.flush()
-    wire = await Wire.connect(bus.settings.nats_url)
+    wire = await Wire.connect(bus.settings)
     try:
         for block in UNREADABLE:
             heard.clear()
@@ -47,7 +47,7 @@ async def test_a_question_with_unreadable_headers_does_not_make_the_service_deaf
 
 
 async def test_a_forged_place_in_the_log_is_not_believed(bus: Bus) -> None:
-    wire = await Wire.connect(bus.settings.nats_url)
+    wire = await Wire.connect(bus.settings)
     try:
         forged = b"NATS/1.0\r\nNats-Stream-Source : MESH 4711 > >\r\n\r\n"
         await wire.ask(bus.wire("mesh.learning.ops").encode(), forged, LESSON, 5.0)

@@ -99,7 +99,7 @@ class TestPublish:
             await bus.publish(subjects.LESSON, Lesson(topic="t", content="x" * 1_100_000), agent="ops")
 
     async def test_the_deadline_is_written_by_the_server(self, bus: Bus) -> None:
-        target = bus.wire(subjects.DEADLINE.subject(proposal="p"))
+        target = bus.wire(subjects.TIME_IS_UP.subject(proposal="p"))
         schedule = {"Nats-Schedule": "@at 2020-01-01T00:00:00Z", "Nats-Schedule-Target": target}
         await bus.publish(subjects.TIMER, Deadline(proposal="p"), headers=schedule, proposal="p")
         async with asyncio.timeout(5):
@@ -107,6 +107,29 @@ class TestPublish:
                 if batch:
                     break
         assert [e.name for e in batch if isinstance(e, Entry)] == ["consensus.deadline"]
+
+
+class TestStreamsOfAnEarlierBuild:
+    async def test_they_go_on_with_what_cannot_be_taken_back_and_it_is_said(
+        self, nats_url: str, prefix: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings = BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
+        bus = await Bus.connect(settings, "test")
+        wanted = {config["name"]: config for config in streams.declared(bus)}
+        log, presence_ = bus.stream(subjects.MESH), f"KV_{bus.stream('presence')}"
+        former = {
+            log: {k: v for k, v in wanted[log].items() if k != "sources"} | {"allow_msg_schedules": True, "allow_rollup_hdrs": True},
+            presence_: wanted[presence_] | {"allow_msg_ttl": True, "subject_delete_marker_ttl": 1_000_000_000, "allow_rollup_hdrs": True},
+        }
+        for name, config in former.items():
+            assert "error" not in await bus.api(f"STREAM.CREATE.{name}", config)
+        kept = await bus.put(lesson())
+        await streams.declare(settings)
+        assert "Nats-Rollup" in caplog.text
+        assert await bus.entry_at(kept.seq) is not None
+        known = (await bus.api(f"STREAM.INFO.{presence_}", {}))["config"]
+        assert (known.get("allow_rollup_hdrs", False), known.get("subject_delete_marker_ttl")) == (False, None)
+        await bus.close()
 
 
 class TestDerivedByTheServer:
@@ -117,6 +140,11 @@ class TestDerivedByTheServer:
             while not (kept := await entries(bus, LEARNING, stream=subjects.LESSONS)):
                 await asyncio.sleep(0.05)
         assert [(e.seq, e.event_id) for e in kept] == [(stored.seq, stored.event_id)]
+
+    async def test_no_publisher_says_where_its_entry_stands(self, bus: Bus) -> None:
+        """By this header the server says where a copy came from."""
+        with pytest.raises(Unavailable, match="source header is not allowed"):
+            await bus.put(lesson(headers={"Nats-Stream-Source": f"{bus.stream(subjects.MESH)} 1 > >"}))
 
     async def test_the_affect_bucket_holds_the_last_state(self, bus: Bus) -> None:
         for valence in (0.1, 0.2):

@@ -17,6 +17,7 @@ from nats.js.errors import NotFoundError
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "nats-cli.md"
 EXTERNAL = DOCS / "external-agents.md"
+README = DOCS.parent / "README.md"
 ANYTHING = "…"
 PATIENCE_S = 20.0
 """Longest wait until a question is answered as the page says: what was published before it takes its way first."""
@@ -129,7 +130,7 @@ async def answered_as_shown(hand: Hand, words: list[str], shown: Any) -> Any:
 
 @pytest.mark.parametrize("page", [PAGE, EXTERNAL], ids=lambda p: p.stem)
 async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[str, Any], page: Path) -> None:
-    nc = await nats.connect(mesh["nats"])
+    nc = await nats.connect(**mesh["credentials"])
     hand = Hand(nc)
     walked = list(steps(page))
     leaving = next(i for i, (words, _) in enumerate(walked) if words[:2] == ["kv", "del"])
@@ -139,6 +140,22 @@ async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[st
                 await answered_as_shown(hand, words, shown)
         for words, shown in walked[leaving:]:
             await answered_as_shown(hand, words, shown)
+    finally:
+        await nc.close()
+
+
+async def test_the_lines_of_the_readme_work(mesh: dict[str, Any]) -> None:
+    """With the operator's key, as it says."""
+    nc = await nats.connect(**mesh["credentials"])
+    lines = [line for line in README.read_text().splitlines() if line.startswith("nats ")]
+    assert {line.split()[1] for line in lines} == {"kv", "pub", "sub"}
+    try:
+        hand = Hand(nc)
+        await hand.run(["pub", "mesh.consensus.of-the-readme.proposal.ops", '{"title": "By the README", "timeout_s": 1}'])
+        for line in lines:
+            await hand.run(shlex.split(line.replace("<proposal>", "of-the-readme").removeprefix("nats ")))
+        await nc.flush()
+        assert nc.last_error is None
     finally:
         await nc.close()
 

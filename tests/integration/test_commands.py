@@ -67,7 +67,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 class TestDeadLetters:
     async def bury(self, mesh: dict[str, Any], subject: str, data: bytes) -> None:
-        connection = await nats.connect(mesh["nats"])
+        connection = await nats.connect(**mesh["credentials"])
         await connection.publish(subject, data)
         await connection.drain()
 

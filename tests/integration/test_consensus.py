@@ -67,7 +67,7 @@ async def test_each_proposal_has_one_opening_and_one_decision_in_the_log(mesh: d
     async with client(mesh["http"]) as http:
         bodies = [{"title": f"Storm {i}", "attributes": GOOD} for i in range(20)]
         found = await asyncio.gather(*(post(http, "/neural-mesh/consensus", b, 200) for b in bodies))
-    connection = await nats.connect(mesh["nats"])
+    connection = await nats.connect(**mesh["credentials"])
     try:
         for view in found:
             for row in ("opened", "decision"):
@@ -91,7 +91,7 @@ async def test_what_cannot_be_voted_on_is_refused_at_the_door_and_a_dead_letter_
             problem = await post(http, "/neural-mesh/consensus", {"title": "No", **fields}, 400)
             assert problem["status"] == 400
             assert problem["detail"] or problem["errors"]
-    connection = await nats.connect(mesh["nats"])
+    connection = await nats.connect(**mesh["credentials"])
     try:
         letters = await connection.subscribe("dead.>")
         await connection.flush()

@@ -115,7 +115,7 @@ class TestStored:
         assert read == [seq for seq in range(1, PAGE_LEN + 101) if seq not in holes]
 
     async def test_a_message_with_a_status_of_its_own_is_a_message(self, bus: Bus) -> None:
-        wire = await Wire.connect(bus.settings.nats_url)
+        wire = await Wire.connect(bus.settings)
         try:
             for block in (b"NATS/1.0\r\nStatus: -1\r\n\r\n", b"NATS/1.0 404 No Messages\r\n\r\n", b"NATS/1.0 204\r\n\r\n", b"\x00" * 40):
                 await wire.ask(bus.wire(subjects.EPISODE.subject(agent="ops")).encode(), block, b"{}", 5.0)

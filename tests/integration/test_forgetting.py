@@ -17,7 +17,6 @@ import pytest
 
 from bus import entries, subjects
 from bus.connection import Bus
-from bus.settings import BusSettings
 from cerebro.runfile import Run
 from tests.integration.launched import Up
 from tests.integration.rest import client, eventually, get, post
@@ -50,8 +49,8 @@ class Story(msgspec.Struct):
 
 
 @asynccontextmanager
-async def connected(run: Run) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(BusSettings(nats_url=run.nats), "test", wait_s=10)
+async def connected(up: Up) -> AsyncIterator[Bus]:
+    bus = await Bus.connect(up.bus_settings(), "test", wait_s=10)
     try:
         yield bus
     finally:
@@ -63,7 +62,7 @@ def action(text: str, agent: str, **fields: Any) -> dict[str, Any]:
 
 
 async def plant(story: Story) -> None:
-    async with client(story.run.http) as http, connected(story.run) as bus:
+    async with client(story.run.http) as http, connected(story.up) as bus:
         for way in WAYS:
             await plant_neighbour(http, story, way)
         await plant_id(http, story)
@@ -287,7 +286,7 @@ class TestAfter:
 
     async def test_what_comes_again_under_a_forgotten_id_is_erased_again(self, story: Story) -> None:
         late = marker("late")
-        async with client(story.run.http) as http, connected(story.run) as bus:
+        async with client(story.run.http) as http, connected(story.up) as bus:
             headers = {entries.EVENT_ID: story.ids["id"][0]}
             body = {"action_type": "note", "action_details": {"text": late}}
             stored = await bus.publish(subjects.EPISODE, body, headers=headers, agent="teller")
@@ -303,7 +302,7 @@ class TestAfter:
 
     async def test_a_lesson_that_comes_again_is_not_learned(self, story: Story) -> None:
         ident = story.ids["agent"][0]
-        async with client(story.run.http) as http, connected(story.run) as bus:
+        async with client(story.run.http) as http, connected(story.up) as bus:
             await bus.publish(subjects.LESSON, {"topic": "late", "content": "again"}, headers={entries.EVENT_ID: ident}, agent="ops")
             for _ in range(6):
                 await get(http, f"/neural-mesh/cross-learning/{ident}", 404)

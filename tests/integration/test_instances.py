@@ -37,9 +37,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def reaching(many: Up) -> dict[str, str]:
-    """The environment of a process that reaches the servers of this mesh."""
-    run = many.run
-    return os.environ | {"CEREBRO_NATS_URL": run.nats, "CEREBRO_POSTGRES_DSN": run.postgres, "CEREBRO_REDIS_URL": run.redis}
+    """The environment of a nexus that reaches the servers of this mesh."""
+    run, key = many.run, many.credentials("nexus")["nkeys_seed"]
+    servers = {"CEREBRO_NATS_URL": run.nats, "CEREBRO_POSTGRES_DSN": run.postgres, "CEREBRO_REDIS_URL": run.redis}
+    return os.environ | servers | {"CEREBRO_NATS_NKEY": key}
 
 
 async def connected(http: httpx.AsyncClient) -> dict[str, Any]:

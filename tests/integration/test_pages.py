@@ -34,7 +34,7 @@ class Reader(Hand):
 
 @pytest.mark.parametrize("page", ["graph.md", "continuity.md"])
 async def test_every_line_of_the_page_works_and_answers_as_it_says(mesh: dict[str, Any], page: str) -> None:
-    nc = await nats.connect(mesh["nats"])
+    nc = await nats.connect(**mesh["credentials"])
     try:
         async with client(mesh["http"]) as http:
             walked = list(steps(DOCS / page))

@@ -13,6 +13,7 @@ import nats
 import pytest
 import pytest_asyncio
 
+from tests.integration.launched import Up
 from tests.integration.rest import GOOD, client, eventually, get, post
 
 STEPPER = Path(__file__).with_name("stepper.py")
@@ -28,12 +29,13 @@ async def http(mesh: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def start(mesh: dict[str, Any], tmp_path: Path) -> Iterator[Start]:
+def start(up: Up, tmp_path: Path) -> Iterator[Start]:
     """Start the agent in a process of its own; what still runs at the end is killed."""
     started: list[subprocess.Popen[bytes]] = []
+    key = up.admitted("stepper")["nkeys_seed"]
 
     def begin(*options: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, STEPPER, mesh["nats"], tmp_path / "journal", *options]
+        command = [sys.executable, STEPPER, up.run.nats, key, tmp_path / "journal", *options]
         with (tmp_path / "stepper.log").open("ab") as log:
             started.append(subprocess.Popen(command, stdout=log, stderr=log))
         return started[-1]
@@ -139,7 +141,7 @@ class TestTheGraph:
         await get(http, f"/memory/graph/nothing-here{query}", status)
 
     async def test_by_hand_it_is_the_same(self, http: httpx.AsyncClient, mesh: dict[str, Any]) -> None:
-        nc = await nats.connect(mesh["nats"])
+        nc = await nats.connect(**mesh["credentials"])
         try:
             by_hand = json.loads((await nc.request("memory.graph", b'{"id": "nexus", "depth": 1, "limit": 5}', timeout=10)).data)
         finally:

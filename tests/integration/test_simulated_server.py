@@ -186,11 +186,11 @@ class TestSchedules:
     async def test_the_server_writes_the_deadline_when_it_comes(self, play: Play) -> None:
         async def story(bus: Bus) -> None:
             at = rfc3339(bus.now() + timedelta(seconds=1))
-            target = bus.wire(subjects.DEADLINE.subject(proposal="p"))
+            target = bus.wire(subjects.TIME_IS_UP.subject(proposal="p"))
             schedule = {"Nats-Schedule": f"@at {at}", "Nats-Schedule-Target": target}
             opened = Outgoing(row=subjects.OPENED, body=OPENED, tokens={"proposal": "p"}, expect_last_seq=0)
-            timer = Outgoing(row=subjects.TIMER, body=Deadline(proposal="p"), tokens={"proposal": "p"}, headers=schedule)
-            await bus.publish_batch([opened, timer])
+            await bus.put(opened)
+            await bus.publish(subjects.TIMER, Deadline(proposal="p"), headers=schedule, proposal="p")
             found: list[Any] = []
             while not found:
                 assert rfc3339(bus.now()) < rfc3339(bus.now() + timedelta(seconds=30))

@@ -1,7 +1,6 @@
 """The Synadia Agent Protocol, by its own packages as they are: their client prompts the mesh, and what they host becomes a member."""
 
 import asyncio
-import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -46,10 +45,9 @@ KeyError: 'apple'
 """
 
 
-async def connected(url: str) -> Client:
+async def connected(**options: Any) -> Client:
     """A connection as a client of the mesh has it: every one of this module is made here."""
-    seed = os.environ.get("CEREBRO_NATS_NKEY")
-    return await nats.connect(url, **({"nkeys_seed": seed} if seed else {}))
+    return await nats.connect(**options)
 
 
 async def until(look: Callable[[], Any]) -> Any:
@@ -117,7 +115,7 @@ async def meshed(url: str, prefix: str, bridge: BridgeSettings) -> AsyncIterator
     settings = BusSettings(nats_url=url, prefix=prefix, log_bytes_max=64 * 1024**2)
     await streams.declare(settings)
     profiles = load("")
-    bus, nc = await Bus.connect(settings, "test"), await connected(url)
+    bus, nc = await Bus.connect(settings, "test"), await connected(servers=url)
     connections, agents = [bus], {}
     for name, profile in profiles.items():
         ready = asyncio.Event()
@@ -176,7 +174,7 @@ class Reply:
 
 class TestTheMeshAsItComes:
     async def test_its_agents_stand_on_the_default_subjects_and_answer(self, up: Up) -> None:
-        nc = await connected(up.run.nats)
+        nc = await connected(**up.admitted("caller"))
         agents = Agents(nc=nc)
         try:
             found = {a.prompt_subject: a for a in await agents.discover(timeout=1)}
@@ -193,7 +191,8 @@ class TestTheMeshAsItComes:
     async def test_the_example_of_its_page_runs(self, up: Up, tmp_path: Path) -> None:
         (example, *_) = re.findall(r"```python\n(.+?)```", PAGE.read_text(), re.DOTALL)
         (tmp_path / "traceback.txt").write_text(TRACEBACK)
-        code = example.replace("nats://127.0.0.1:4222", up.run.nats)
+        key = up.admitted("ops")["nkeys_seed"]
+        code = example.replace("nats://127.0.0.1:4222", up.run.nats).replace(".cerebro/keys/ops.nk", key)
         running = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=tmp_path, stdout=asyncio.subprocess.PIPE)
         told, _ = await asyncio.wait_for(running.communicate(), PATIENCE_S)
         assert (running.returncode, "apple" in told.decode()) == (0, True)
@@ -425,7 +424,7 @@ class TestHosted:
     @asynccontextmanager
     async def hosted(self, mesh: Mesh, answer: Any, session: str = "w1", **options: Any) -> AsyncIterator[tuple[str, Client]]:
         """An agent with a connection of its own, which the test may cut; its name in the mesh."""
-        nc = await connected(mesh.bus.settings.nats_url)
+        nc = await connected(servers=mesh.bus.settings.nats_url)
         service = AgentService(
             agent="echo", owner="alice", session_name=session, nc=nc, description="Says it again", heartbeat_interval_s=1, **options
         )

@@ -70,7 +70,7 @@ class TestProtocolEvent:
     def test_every_weight_lies_between_0_and_1_and_every_row_of_the_log_has_one(self) -> None:
         assert all(0 <= weight <= 1 for weight in IMPORTANCE.values())
         logged = {row.name for row in subjects.TABLE if row.stream == subjects.MESH}
-        assert logged - set(IMPORTANCE) == {subjects.EPISODE.name, subjects.LESSON.name, subjects.TIMER.name}
+        assert logged - set(IMPORTANCE) == {subjects.EPISODE.name, subjects.LESSON.name}
         assert importance("something new") == 0.5
 
 

@@ -27,7 +27,8 @@ def ops(up: Up, tmp_path: Path) -> subprocess.Popen[bytes]:
     """`python ops.py`"""
     program = tmp_path / "ops.py"
     program.write_text(block("python"))
-    env = {**os.environ, "PYTHONPATH": str(SDK), "CEREBRO_NATS_URL": up.run.nats}
+    key = up.admitted("ops")["nkeys_seed"]
+    env = {**os.environ, "PYTHONPATH": str(SDK), "CEREBRO_NATS_URL": up.run.nats, "CEREBRO_NATS_NKEY": key}
     return subprocess.Popen([sys.executable, program], env=env)
 
 

@@ -21,7 +21,9 @@ from tests.simulation.server import BATCH, INCARNATION, Message, VirtualServer
 
 MAX_PAYLOAD = 1_048_576
 NEXT, INFO, CREATE = "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO.", "$JS.API.CONSUMER.CREATE."
+GET = "$JS.API.STREAM.MSG.GET."
 SETTINGS = BusSettings()
+STORED = tuple(s[:-1] for s in (subjects.PROTOCOLS, *subjects.DEAD_SUBJECTS, *subjects.TIMER_SUBJECTS))
 Reply = SimpleNamespace
 
 
@@ -76,7 +78,7 @@ class VirtualClient:
         """With an answer: a publish to the log, or a call of the JetStream API."""
         if not self.is_connected:
             raise nats.errors.ConnectionClosedError
-        if subjects.find(subject) is not None and not subject.startswith((subjects.PROTOCOLS[:-1], subjects.DEAD_SUBJECTS[0][:-1])):
+        if subjects.find(subject) is not None and not subject.startswith(STORED):
             raise nats.errors.NoRespondersError
         answer = self._loop.create_future()
         fate = self._network.fate()
@@ -101,6 +103,9 @@ class VirtualClient:
     def _api(self, subject: str, data: bytes) -> dict[str, Any]:
         if subject.startswith(INFO):
             return {"config": {"metadata": {"incarnation": INCARNATION}}, "created": ""}
+        if subject.startswith(GET):
+            found = self._server.messages.get(msgspec.json.decode(data)["seq"])
+            return {"message": {"subject": found.subject}} if found else {"error": {}}
         assert subject.startswith(CREATE), subject
         config = msgspec.json.decode(data)["config"]
         name = f"reader-{len(self._consumers)}"

@@ -23,6 +23,7 @@ EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_ON = "Nats-Expected-Last-Subject-Sequence-Subject"
 BATCH, BATCH_SEQ, COMMIT = "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"
 SCHEDULE, TARGET = "Nats-Schedule", "Nats-Schedule-Target"
+TIMER_ROOT = subjects.TIMER_SUBJECTS[0][:-1]
 CONFLICT, DUPLICATE_IN_BATCH, INCOMPLETE_BATCH = 10071, 10201, 10176
 Headers = dict[str, str]
 Wire = tuple[str, bytes, Headers]
@@ -41,7 +42,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class VirtualServer:
-    """One stream `MESH` and a heap of dead letters. `appended` is called after each entry.
+    """One stream `MESH`, timers and a heap of dead letters. `appended` is called after each entry.
 
     `window_s`: how long message ids are remembered. `synced` False plants a bug: what was acknowledged is not on disk yet.
     """
@@ -59,6 +60,7 @@ class VirtualServer:
         self.seq = 0
         self.messages: dict[int, Message] = {}
         self.dead: dict[str, bytes] = {}
+        self.timers: dict[str, int] = {}
 
     def on_append(self, call: Callable[[], None]) -> None:
         self._appended.append(call)
@@ -73,6 +75,8 @@ class VirtualServer:
         if subject.startswith(subjects.DEAD_SUBJECTS[0][:-1]):
             self.dead[headers[entries.MSG_ID]] = data
             return {"stream": subjects.DEAD, "seq": len(self.dead)}
+        if subject.startswith(TIMER_ROOT):
+            return {"stream": subjects.TIMERS, "seq": self._set_timer(data, headers)}
         if BATCH not in headers:
             return self._single(subject, data, headers)
         staged = self._batches.setdefault(headers[BATCH], [])
@@ -123,22 +127,24 @@ class VirtualServer:
         self._last[subject] = self.seq
         if ident := headers.get(entries.MSG_ID):
             self._ids[ident] = self.seq, self._loop.time()
-        if SCHEDULE in headers:
-            self._schedule(self.seq)
         for call in self._appended:
             call()
         return self.seq
 
-    def _schedule(self, seq: int) -> None:
-        timer = self.messages[seq]
-        at = datetime.fromisoformat(timer.headers[SCHEDULE].removeprefix("@at ")).timestamp() - START_S
-        if (late := self._late()) is not None:
-            self._loop.call_at(max(at, self._loop.time()) + late, self._fire, seq)
+    def _set_timer(self, data: bytes, headers: Headers) -> int:
+        """Once for each id, like any other stream."""
+        if headers[entries.MSG_ID] not in self.timers:
+            self.timers[headers[entries.MSG_ID]] = len(self.timers) + 1
+            at = datetime.fromisoformat(headers[SCHEDULE].removeprefix("@at ")).timestamp() - START_S
+            if (late := self._late()) is not None:
+                self._loop.call_at(max(at, self._loop.time()) + late, self._fire, headers[TARGET], data)
+        return self.timers[headers[entries.MSG_ID]]
 
-    def _fire(self, seq: int) -> None:
-        """The schedule is done: its message goes, the target's comes."""
-        if timer := self.messages.pop(seq, None):
-            self._append(timer.headers[TARGET], timer.data, {"Nats-Scheduler": timer.subject, "Nats-Schedule-Next": "purge"})
+    def _fire(self, target: str, data: bytes) -> None:
+        """What the timer says goes into the log, as the source of `MESH` has it."""
+        found = subjects.find(target)
+        assert found is not None, target
+        self._append(subjects.DEADLINE.subject(**found[1]), data, {entries.SOURCE: f"{subjects.TIMERS} 1 > >"})
 
     # what may happen to it
 

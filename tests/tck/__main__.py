@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from cerebro import runfile
+from tests.integration.launched import admitted
 from tests.tck.behaviours import play
 from tests.tck.player import playing
 
@@ -38,9 +39,8 @@ def interpreter(kit: Path, folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def mesh(folder: Path) -> AsyncIterator[runfile.Run]:
+async def mesh(data: Path) -> AsyncIterator[runfile.Run]:
     """A whole mesh on free ports, whose messages by A2A are for the skill of the kit."""
-    data = folder / "data"
     options = ("--data", str(data), "--http", "127.0.0.1:0", "--nats", "127.0.0.1:0")
     environment = {**os.environ, "CEREBRO_A2A_SKILL": SKILL}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "cerebro", "up", *options, env=environment, stdout=subprocess.PIPE)
@@ -63,7 +63,8 @@ async def main(kit: Path, arguments: list[str]) -> int:
     """Run the kit; its exit status. Its reports are in CHECKOUT/reports."""
     with tempfile.TemporaryDirectory(prefix="cerebro-tck-") as folder:
         python = interpreter(kit, Path(folder))
-        async with mesh(Path(folder)) as run, playing(run.nats, "player", [SKILL], play):
+        data = Path(folder) / "data"
+        async with mesh(data) as run, playing(admitted(data, run.nats, "player"), "player", [SKILL], play):
             command = (str(python), "run_tck.py", "--sut-host", run.http, *arguments)
             process = await asyncio.create_subprocess_exec(*command, cwd=kit)
             return await process.wait()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -17,15 +16,8 @@ BEAT_S = 1.0
 """How often it says that it lives."""
 SIGN_S = 2.0
 """How often it says of each task that it still works on it, or still waits: the lease lasts longer."""
-SEED_FILE = "CEREBRO_NATS_NKEY"
 
 Play = Callable[["Part"], Awaitable[None]]
-
-
-async def connect(url: str) -> Client:
-    """Where the mesh knows its agents by their keys, the file of this one's seed is named in the environment."""
-    seed = os.environ.get(SEED_FILE)
-    return await nats.connect(url, nkeys_seed=seed) if seed else await nats.connect(url)
 
 
 class Part:
@@ -82,6 +74,7 @@ class Player:
         """Play until cancelled. `there` is set once it has joined."""
         js = self._nc.jetstream()
         config = ConsumerConfig(
+            name=f"work-{self._name}",
             durable_name=f"work-{self._name}",
             filter_subject=f"mesh.task.*.assigned.{self._name}",
             ack_policy=AckPolicy.EXPLICIT,
@@ -139,9 +132,9 @@ class Player:
 
 
 @asynccontextmanager
-async def playing(url: str, name: str, skills: list[str], play: Play) -> AsyncIterator[None]:
-    """A player on the mesh at `url`, as long as the block lasts."""
-    nc = await connect(url)
+async def playing(credentials: dict[str, Any], name: str, skills: list[str], play: Play) -> AsyncIterator[None]:
+    """A player on a mesh that admits it by these, as long as the block lasts."""
+    nc = await nats.connect(**credentials)
     there = asyncio.Event()
     running = asyncio.create_task(Player(nc, name, skills, play).run(there))
     joined = asyncio.create_task(there.wait())
