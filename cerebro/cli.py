@@ -26,6 +26,20 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="cerebro", description="A mesh of independent AI agents over NATS.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
 
+    for add in (_add_running, _add_doors, _add_admission, _add_tasks, _add_memory, _add_backup, _add_made):
+        add(commands)
+    return root
+
+
+def _of_a_mesh(command: argparse.ArgumentParser) -> None:
+    """The option that says which mesh is meant."""
+    command.add_argument(
+        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
+    )
+
+
+def _add_running(commands: Any) -> None:
+    """The commands that run a mesh, or parts of it."""
     up_ = commands.add_parser("up", help="start everything on this machine, and keep it running")
     up_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="where data, logs and run.json are (.cerebro)")
     up_.add_argument("--http", default="127.0.0.1:8001", metavar="HOST:PORT", help="where REST is served (127.0.0.1:8001)")
@@ -51,13 +65,16 @@ def parser() -> argparse.ArgumentParser:
 
     tour_ = commands.add_parser("tour", help="walk through a running mesh, with explanations")
     tour_.add_argument("--url", help="where REST is served (default: what run.json says)")
-    tour_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    _of_a_mesh(tour_)
     tour_.set_defaults(command=tour)
 
+
+def _add_doors(commands: Any) -> None:
+    """The commands about what comes in by the doors, and what could not be handled."""
     dead_ = commands.add_parser("dead", help="messages that could not be processed")
     dead_.add_argument("action", choices=("list", "show", "redrive"))
     dead_.add_argument("number", nargs="?", type=int, metavar="SEQUENCE", help="which one, for show and redrive")
-    dead_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    _of_a_mesh(dead_)
     dead_.set_defaults(command=dead)
 
     key_ = commands.add_parser("key", help="the API keys of the gateway")
@@ -67,40 +84,29 @@ def parser() -> argparse.ArgumentParser:
         "--scope", action="append", choices=("read", "write", "operate"), help="what it is for; may be repeated (read and write)"
     )
     key_.add_argument("--agent", action="append", metavar="AGENT", help="the only name it may write in; may be repeated (any)")
-    key_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    _of_a_mesh(key_)
     key_.set_defaults(command=key)
+    _add_mcp(commands)
 
+
+def _add_memory(commands: Any) -> None:
+    """The commands about what is remembered."""
     memory_ = commands.add_parser("memory", help="what is done with the memory of a running mesh")
     actions = memory_.add_subparsers(required=True, metavar="ACTION")
     rebuild_ = actions.add_parser("rebuild", help="make derived memory again from the log")
     rebuild_.add_argument("--verify", action="store_true", help="only compare it with what the tables hold; change nothing")
-    rebuild_.add_argument(
-        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
-    )
+    _of_a_mesh(rebuild_)
     rebuild_.set_defaults(command=rebuild)
     reembed_ = actions.add_parser(
         "reembed", help="give it the vectors of the model that the settings name, while it goes on with the old ones"
     )
-    reembed_.add_argument(
-        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
-    )
+    _of_a_mesh(reembed_)
     reembed_.set_defaults(command=reembed)
-
-    _add_admission(commands)
-    _add_tasks(commands)
-
     verify_ = commands.add_parser("verify", help="tell whether history is as it was sealed, and where not")
-    verify_.add_argument(
-        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
-    )
+    _of_a_mesh(verify_)
     verify_.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the public keys (keys/seal of the data folder)")
     verify_.add_argument("--seal", type=Path, action="append", default=[], metavar="FILE", help="a copy of a seal that must hold too")
     verify_.set_defaults(command=verify)
-
-    _add_mcp(commands)
-    _add_backup(commands)
-    _add_made(commands)
-    return root
 
 
 def _add_made(commands: Any) -> None:
@@ -134,22 +140,19 @@ def _add_tasks(commands: Any) -> None:
     simulate_.add_argument("--json", action="store_true", help="everything, as one JSON object")
     export_ = looks.add_parser("export", help="print the log of tasks, an entry a line")
     for look in (simulate_, export_):
-        look.add_argument(
-            "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
-        )
+        _of_a_mesh(look)
     tasks_.set_defaults(command=tasks)
 
 
 def _add_backup(commands: Any) -> None:
+    """Backups, and how they are put back."""
     backup_ = commands.add_parser("backup", help="take a backup of a running mesh, check one, or try one out")
     backup_.add_argument("action", nargs="?", choices=("take", "verify", "drill", "list"), default="take")
     backup_.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="the backup, for verify and drill")
     backup_.add_argument("--to", type=Path, metavar="DIR", help="where backups are kept (backups in the data folder)")
     backup_.add_argument("--at", type=clock_time, metavar="HH:MM", help="stay, and take one every day at this time of the local clock too")
     backup_.add_argument("--keep-days", type=float, default=30.0, metavar="DAYS", help="older ones go, but never the newest (30)")
-    backup_.add_argument(
-        "--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)"
-    )
+    _of_a_mesh(backup_)
     backup_.set_defaults(command=backup)
     restore_ = commands.add_parser("restore", help="put a backup back, into an empty place")
     restore_.add_argument("folder", type=Path, metavar="FOLDER", help="the backup")
@@ -165,11 +168,12 @@ def clock_time(text: str) -> str:
 
 
 def _add_mcp(commands: Any) -> None:
+    """The door for MCP hosts."""
     mcp_ = commands.add_parser("mcp", help="offer memory, consensus, lessons and tasks of a running mesh to an MCP host")
     mcp_.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP there instead of stdio; port 0: a free one")
     mcp_.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a Host that requests may name, beside loopback")
     mcp_.add_argument("--agent", default="mcp", metavar="NAME", help="the name under which it speaks in the mesh (mcp)")
-    mcp_.add_argument("--data", type=Path, default=Path(".cerebro"), metavar="DIR", help="the data folder of the running mesh (.cerebro)")
+    _of_a_mesh(mcp_)
     mcp_.set_defaults(command=mcp)
 
 

@@ -13,7 +13,7 @@ from bus.connection import Bus
 from bus.errors import Unavailable, conflict
 from cerebro.backup.compressed import private
 
-KEPT: Final = (subjects.MESH, subjects.LESSONS, subjects.DEAD, "KV_idempotency", "KV_keys", "KV_a2a_push")
+KEPT: Final = (subjects.MESH, subjects.TIMERS, subjects.LESSONS, subjects.DEAD, "KV_idempotency", "KV_keys", "KV_a2a_push")
 """What is kept. Presence is of the moment; the bucket of affects is made from the log by the server; a proposal
 whose timer is lost lapses, and timers brought back would tell again of what has ended.
 """

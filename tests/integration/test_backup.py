@@ -50,7 +50,7 @@ class TestTaking:
     async def test_it_is_whole_and_its_owners_alone(self, taken: Path, bus: Bus) -> None:
         kept = manifest.verified(taken)
         assert kept.position == kept.log_last_seq > 0
-        assert kept.streams == ["MESH", "LESSONS", "DEAD", "KV_idempotency", "KV_keys", "KV_a2a_push"]
+        assert kept.streams == ["MESH", "TIMERS", "LESSONS", "DEAD", "KV_idempotency", "KV_keys", "KV_a2a_push"]
         assert kept.log_incarnation == await bus.log_incarnation()
         assert kept.rows["episodes"] > 0
         assert {"keys/nexus.nk", "settings.json", "redis.jsonl.zst", "log/MESH.tar.s2"} <= kept.files.keys()

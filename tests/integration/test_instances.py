@@ -89,8 +89,14 @@ class TestInstances:
     async def test_one_that_is_started_by_hand_joins_and_says_goodbye(self, many: Up) -> None:
         async with client(many.run.http) as http:
             await connected(http)
-            by_hand = subprocess.Popen([sys.executable, "-m", "cerebro", "run", "nexus"], env=reaching(many), stderr=subprocess.DEVNULL)
+            by_hand = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "cerebro", "run", "nexus", env=reaching(many), stderr=asyncio.subprocess.PIPE
+            )
+            assert by_hand.stderr is not None
             try:
+                async with asyncio.timeout(60):
+                    while not (await by_hand.stderr.readline()).endswith(b" ready\n"):
+                        assert by_hand.returncode is None
 
                 async def nexus(count: int) -> bool:
                     found = (await get(http, "/neural-mesh/connected-agents"))["agents"]
@@ -99,10 +105,11 @@ class TestInstances:
                 await eventually(lambda: nexus(3))
                 by_hand.terminate()
                 await eventually(lambda: nexus(2))
-                assert by_hand.wait(timeout=10) == 0
+                assert await asyncio.wait_for(by_hand.wait(), 10) == 0
             finally:
-                by_hand.kill()
-                by_hand.wait()
+                if by_hand.returncode is None:
+                    by_hand.kill()
+                    await by_hand.wait()
 
 
 class TestAFourthAgent:
