@@ -9,6 +9,7 @@ python -m tests.fuzz --seed 7 --only 4000:4711         all of these again
 import argparse
 import asyncio
 import contextlib
+import os
 import secrets
 import shutil
 import sys
@@ -40,6 +41,8 @@ PATIENCE_S = 120.0
 """A consumer that has something left and has not moved for so long is stuck."""
 DRAIN_S_MAX = 1_800.0
 """Longest time for the backlog to be worked off."""
+END_WAIT, END_WAIT_S = "CEREBRO_GATEWAY_END_WAIT_S", "20"
+"""How long a request may wait for the end of a proposal that lives for days; the default is longer than schemathesis waits."""
 IN_MEMORY = Path("/dev/shm")
 """The mesh's folder is made here where there is such a place: each stored input waits for the disk, which is not what is tried."""
 
@@ -118,7 +121,8 @@ async def fuzz(options: Options, up: Up) -> int:
             schema = await schemathesis(run.http, up.data.parent, options.seed, options.budget_s * SCHEMA_SHARE)
             print(f"schemathesis: {schema.cases} cases, {schema.failures} failures", flush=True)
         played = time.monotonic()
-        await player.play(_indices(options), began + options.budget_s if options.inputs is None else float("inf"))
+        budget_s = options.budget_s * (1 - SCHEMA_SHARE) if options.inputs is None and options.only is None else float("inf")
+        await player.play(_indices(options), played + budget_s)
         played = time.monotonic() - played
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -199,6 +203,7 @@ def main() -> int:
         if not arguments.keep:
             stack.callback(shutil.rmtree, folder)
         print(f"seed {options.seed}; the mesh is in {folder}", flush=True)
+        os.environ.setdefault(END_WAIT, END_WAIT_S)
         up = Up(folder / "data")
         stack.callback(up.stop)
         up.wait_until_ready()
