@@ -12,7 +12,7 @@ import msgspec
 from bus import entries, subjects
 from bus.settings import BusSettings
 from tests.fuzz import judge
-from tests.fuzz.inputs import BusInput, DoorInput, made
+from tests.fuzz.inputs import DEAR, BusInput, DoorInput, made
 from tests.fuzz.wire import Gone, Reply, Wire
 
 IN_FLIGHT_MAX = 48
@@ -100,7 +100,10 @@ class Player:
         row = judge.ROW_OF[played.row]
         try:
             if row.reply is not None:
-                return judge.of_question(played.row, await self._asked(played, REPLY_S if "consolidate" not in row.name else SLOW_REPLY_S))
+                reply = await self._asked(played, SLOW_REPLY_S if row.name in DEAR else REPLY_S)
+                if reply is None and subjects.find(played.subject.decode()) is None:
+                    return judge.Verdict("no such subject")  # the server drops it, unseen by anybody
+                return judge.of_question(played.row, reply)
             if row.stream is None and row is not subjects.PRESENCE:
                 await self._wire.send(played.subject, played.headers, played.data)
                 return judge.Verdict("sent")
