@@ -5,7 +5,7 @@ STAMP := .venv/made-from-lock
 ROOMS := $(wildcard agents bus cerebro gateway memory schemas)
 CODE := $(ROOMS) $(wildcard tests bench examples sdk .ci)
 
-.PHONY: up test check fix bench faults simulate tck docs clean lock
+.PHONY: up test check fix bench faults simulate fuzz tck docs clean lock
 
 up: $(STAMP) ## start the mesh on this machine; options: make up ARGS="--http 127.0.0.1:0"
 	@$(BIN)/cerebro up $(ARGS)
@@ -30,6 +30,9 @@ faults: $(STAMP) ## the tests that kill processes and servers on purpose
 
 simulate: $(STAMP) ## play the protocols in virtual time over a hostile bus; ARGS="--seeds 100000", "--seed 4711" or "--planted"
 	$(BIN)/python -m tests.simulation $(ARGS)
+
+fuzz: $(STAMP) ## throw bad input at a mesh of its own; ARGS="--seed 7 --budget-s 300" or "--seed 7 --only 4711"
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 tck: $(STAMP) ## the A2A conformance kit against a mesh of its own: make tck TCK=/path/to/its/checkout
 	@test -n "$(TCK)" || { echo 'make tck TCK=/path/to/a2a-tck (branch 1.0-dev)'; exit 1; }

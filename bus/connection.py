@@ -30,6 +30,7 @@ from bus import entries, subjects, telemetry
 from bus.errors import CerebroError, Conflict, Misconfigured, Refused, TimedOut, TooLarge, Unavailable, refusal
 from bus.group import Acknowledged, Group, Wire
 from bus.ids import uuid7
+from bus.received import guarded
 from bus.refusals import Refusals
 from bus.settings import BusSettings
 from bus.subjects import Subject
@@ -155,7 +156,7 @@ class Bus:
         )
         try:
             async with asyncio.timeout(wait_s):
-                nc = await refusals.unless_refused(broker.connect())
+                nc = guarded(await refusals.unless_refused(broker.connect()))
         except (OSError, nats.errors.Error, TimeoutError) as e:
             raise Unavailable(f"NATS does not answer at {settings.nats_url}: {e}") from e
         version = nc.connected_server_version

@@ -1,6 +1,7 @@
 """From a stored message to an entry of the log: where headers are missing, they are derived from the log itself."""
 
 import functools
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ EVENT_ID = "Cerebro-Event-Id"
 SOURCE = "Nats-Stream-Source"
 """Where a sourced copy came from: `<stream> <seq> …`, written by the server."""
 
+_PLACE = re.compile(r"\S+ (\d{1,19}) ")
 SERVERS_WORDS = (b'{"stream":"', b'{"type":"io.nats.')
 """How the server's acknowledgements and its answers of JetStream begin. It sends them wherever a request asks, whoever asked."""
 
@@ -36,6 +38,12 @@ def decode(body: Any, data: bytes) -> Any:
     return decoder(body).decode(data or b"{}")
 
 
+def place_in_log(headers: Mapping[str, str]) -> int | None:
+    """Where in the log this copy was made from, as the server wrote it; None where that cannot be read."""
+    found = _PLACE.match(headers.get(SOURCE, ""))
+    return int(found[1]) if found else None
+
+
 def read(
     subject: str, headers: Mapping[str, str] | None, data: bytes, seq: int, time: datetime, incarnation: str, *, copied: bool = False
 ) -> Entry | Malformed:
@@ -44,11 +52,13 @@ def read(
     `copied`: it was read from a stream that the server copies from the log, and has its place there in a header of the server's.
     """
     headers = headers or {}
-    if copied:
-        seq = int(headers[SOURCE].split()[1])
+    place = place_in_log(headers) if copied else seq
+    seq = seq if place is None else place
     ident = headers.get(EVENT_ID) or headers.get(MSG_ID) or event_id(incarnation, seq)
     found = subjects.find(subject)
-    if found is None:
+    if place is None:
+        reason = "its headers do not say where it stands in the log"
+    elif found is None:
         reason = "no such subject in the table"
     elif data.startswith(SERVERS_WORDS):
         reason = "an answer of the server, which a publisher led here by its reply subject: it speaks for nobody"

@@ -6,7 +6,6 @@ always, last, an empty message without headers. The numbers in brackets are sect
 
 import asyncio
 import base64
-import binascii
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -277,7 +276,7 @@ def _check(attachment: Attachment, path: str) -> None:
         raise refusal(400, "must be a plain file name", path=f"{path}.filename", code="bad_attachment")
     try:
         base64.b64decode(attachment.content, validate=True)
-    except binascii.Error:
+    except ValueError:  # what is not ASCII is no binascii.Error
         raise refusal(400, "must be standard base64 with padding", path=f"{path}.content", code="bad_attachment") from None
 
 

@@ -2,11 +2,12 @@
 
 import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
+from msgspec import inspect as shape
 
 from bus.entries import BAD_BODY
 from bus.errors import TITLES, Refused
@@ -22,6 +23,7 @@ LINES_MAX = 100_000
 
 _AT = re.compile(r"^(?P<message>.*?)\s+- at `(?P<path>[^`]*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
+_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?\Z")
 _FIRST_WORD = re.compile(r"^(?P<name>[a-z_]+)\b")
 
 
@@ -112,6 +114,7 @@ def convert(values: Mapping[str, str], kind: Any, unknown: str = "unknown field"
     errors += [
         FieldError(path=f"$.{name}", message="must not contain the NUL character") for name, value in values.items() if "\x00" in value
     ]
+    errors += _misread(values, kind)
     if errors:
         refuse(errors, status=status)
     if kind is None:
@@ -120,6 +123,33 @@ def convert(values: Mapping[str, str], kind: Any, unknown: str = "unknown field"
         return msgspec.convert(dict(values), kind, strict=False)
     except msgspec.ValidationError as e:
         refuse([fault(e, kind)], status=status)
+
+
+@functools.cache
+def _types(kind: Any) -> dict[str, set[type[shape.Type]]]:
+    """What each field of `kind` may be."""
+    found = strict.type_shape(kind) if kind is not None else None
+    return {f.encode_name: set(_members(f.type)) for f in found.fields} if isinstance(found, shape.StructType) else {}
+
+
+def _members(kind: shape.Type) -> Iterator[type[shape.Type]]:
+    if isinstance(kind, shape.Metadata):
+        yield from _members(kind.type)
+    elif isinstance(kind, shape.UnionType):
+        for member in kind.types:
+            yield from _members(member)
+    else:
+        yield type(kind)
+
+
+def _misread(values: Mapping[str, str], kind: Any) -> Iterator[FieldError]:
+    """Texts that msgspec would take for something else: `null` for nothing, a number for seconds since 1970."""
+    for name, types in _types(kind).items():
+        text = values.get(name, "")
+        if text.lower() == "null" and shape.NoneType in types and shape.StrType not in types:
+            yield FieldError(path=f"$.{name}", message="leave it out to say nothing")
+        elif shape.DateTimeType in types and _NUMBER.match(text) and not (shape.IntType in types and text.isdigit()):
+            yield FieldError(path=f"$.{name}", message="must be an RFC 3339 time")
 
 
 def decode_path(encoded: Mapping[str, str], kind: Any, status: int) -> Any:

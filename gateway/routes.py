@@ -303,7 +303,7 @@ MEMORY: list[Route] = [
         body=forgetting.ForgetRequest,
         hidden=("id",),
         reply=forgetting.ForgetReceipt,
-        problems=(409,),
+        problems=(404, 409),
         statuses={200: "Erased everywhere; the receipt."},
         example={"session_id": "support-4711"},
     ),

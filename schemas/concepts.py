@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from schemas.memory import QUERY_LEN_MAX, EpisodeView
-from schemas.words import ID_LEN_MAX, Body, EventId, EventIds, PageSize, Reply, Text, Time, Title, Token, Unit
+from schemas.words import ID_LEN_MAX, Body, EventId, EventIds, PageSize, Reply, Text, Time, Title, Token, Unit, refuse_far_times
 
 Origin = Literal["told", "consolidated"]
 Stance = Literal["held", "against"]
@@ -41,6 +41,9 @@ class ConceptById(Body, frozen=True, kw_only=True):
     id: EventId
     as_of: Time | Annotated[int, Meta(ge=0)] | None = None
 
+    def __post_init__(self) -> None:
+        refuse_far_times(as_of=self.as_of)
+
 
 class Statement(Body, frozen=True, kw_only=True):
     """What one source says of something that others contradict. `held`: the concept goes by it; `against`: it does not."""
@@ -52,6 +55,9 @@ class Statement(Body, frozen=True, kw_only=True):
     episode_id: EventId
     agent_id: str
     at: Time
+
+    def __post_init__(self) -> None:
+        refuse_far_times(at=self.at)
 
 
 Statements = Annotated[list[Statement], Meta(max_length=STATEMENTS_MAX)]
@@ -110,6 +116,9 @@ class ConsolidateRequest(Body, frozen=True, kw_only=True):
 
     agent_id: Token | None = None
     since: Time | None = None
+
+    def __post_init__(self) -> None:
+        refuse_far_times(since=self.since)
 
 
 class ConsolidationReport(Reply, frozen=True, kw_only=True):

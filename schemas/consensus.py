@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, field
 
-from schemas.words import Body, EventIds, PageSize, Receipt, Reply, Text, Title, Token, Tokens, Unit
+from schemas.words import Body, EventIds, PageSize, Receipt, Reply, Text, Title, Token, Tokens, Unit, refuse_no_time
 
 THRESHOLD_MIN = Fraction(2, 3)
 """No consensus is easier than 2/3 of the electorate."""
@@ -76,6 +76,13 @@ class Opened(Proposal, frozen=True, kw_only=True):
     proposer: Token
     deadline: str
     proposal_seq: int = 0
+
+    def __post_init__(self) -> None:
+        if self.electorate is None:
+            raise ValueError("electorate is missing: it is fixed when a proposal is opened")
+        refuse_no_time("deadline", self.deadline)
+        if fault := proposal_fault(self):
+            raise ValueError(fault)
 
 
 class Vote(Body, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ class Forgotten(Body, frozen=True, kw_only=True):
     """Ids of concepts that rested on them alone and are erased as well."""
     rewritten: EventIds = []
     """Ids of concepts that rested on others too: all that was known of them before is erased, and they are told anew."""
-    seqs: Annotated[list[int], Meta(max_length=PLACES_MAX)] = []
+    seqs: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(max_length=PLACES_MAX)] = []
     """Places in the log, which are empty now."""
     selector: Annotated[str, Meta(max_length=64)] = ""
     """SHA-256 of what was asked for, in hexadecimal digits."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from schemas.words import Body, EventId, PageSize, Reply, Tags, Time, Token, Unit
+from schemas.words import Body, EventId, PageSize, Reply, Tags, Time, Token, Unit, refuse_far_times
 
 ACTIONS_MAX = 1_000
 """Most actions in one `POST /memory/actions`."""
@@ -37,6 +37,9 @@ class Action(Body, frozen=True, kw_only=True):
     project_dna_id: Uuid | None = None
     handoff_packet: dict[str, Any] | None = None
     session_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_far_times(timestamp=self.timestamp)
 
 
 class ActionRequest(Action, frozen=True, kw_only=True):
@@ -114,6 +117,9 @@ class RecentFilter(Body, frozen=True, kw_only=True):
     limit: PageSize = 50
     before: Annotated[str, Meta(max_length=1_000)] | None = None
 
+    def __post_init__(self) -> None:
+        refuse_far_times(since=self.since, until=self.until)
+
 
 class EpisodePage(Reply, frozen=True, kw_only=True):
     episodes: list[EpisodeView]
@@ -143,6 +149,9 @@ class SearchRequest(Body, frozen=True, kw_only=True):
     spread: bool = False
     limit: PageSize = 10
     before: Annotated[str, Meta(max_length=1_000)] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_far_times(since=self.since, until=self.until, as_of=self.as_of)
 
 
 class Ranks(Reply, frozen=True, kw_only=True):

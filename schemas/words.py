@@ -32,6 +32,30 @@ PageSize = Annotated[int, Meta(ge=1, le=PAGE_LEN_MAX)]
 Time = Annotated[datetime, Meta(tz=True)]
 
 
+TIME_MIN = datetime(1, 1, 2, tzinfo=UTC)
+"""Earliest time that a message may name; the first day is left out because it may lie in the year 0 elsewhere on earth."""
+TIME_MAX = datetime(9999, 12, 30, tzinfo=UTC)
+"""Latest time that a message may name; the end of the last year stands for infinity in PostgreSQL's client."""
+
+
+def refuse_far_times(**times: object) -> None:
+    """Raises ValueError, which names the field, for a time that PostgreSQL or Python could not give back. None and numbers are fine."""
+    for name, moment in times.items():
+        if isinstance(moment, datetime) and not TIME_MIN <= moment <= TIME_MAX:
+            raise ValueError(f"{name} must lie between {rfc3339(TIME_MIN)} and {rfc3339(TIME_MAX)}")
+
+
+def refuse_no_time(name: str, text: str) -> None:
+    """Raises ValueError, which names the field, for a text that is no time with its zone, or one too far away."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{name} must be an RFC 3339 time") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} must have a time zone")
+    refuse_far_times(**{name: moment})
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """What every message body descends from: immutable, fields by name (both said again by each: they are not inherited)."""
 
@@ -42,7 +66,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 def rfc3339(moment: datetime) -> str:
     """`moment` as RFC 3339 UTC with microseconds, the one form of time in our answers."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"  # strftime writes the year 1 as `1`
 
 
 def epoch(seconds: float) -> datetime:

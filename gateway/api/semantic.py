@@ -9,7 +9,7 @@ from msgspec import Meta
 from bus.subjects import MEMORY_SEMANTIC_GET, MEMORY_SEMANTIC_LIST, MEMORY_SEMANTIC_PUT
 from gateway.call import Answer, Call, reply
 from schemas.concepts import ConceptById
-from schemas.words import EventId, Time
+from schemas.words import EventId, Time, refuse_far_times
 
 
 class ConceptPath(msgspec.Struct, frozen=True):
@@ -20,6 +20,9 @@ class ConceptQuery(msgspec.Struct, frozen=True, kw_only=True):
     """`as_of`: as it was then, at a time or a log position."""
 
     as_of: Time | Annotated[int, Meta(ge=0)] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_far_times(as_of=self.as_of)
 
 
 async def put_concept(call: Call) -> Answer:

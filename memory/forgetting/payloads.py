@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -91,10 +90,9 @@ async def _copies(bus: Bus, stream: str, wanted: Wanted) -> list[int]:
     found = []
     async for msg in stored(bus, stream):
         headers = msg.headers or {}
-        if source := headers.get(entries.SOURCE):
-            seq = int(source.split()[1])
-            if wanted(_event_id(headers, incarnation, seq), seq):
-                found.append(sequence(msg))
+        seq = entries.place_in_log(headers)
+        if seq is not None and wanted(_event_id(headers, incarnation, seq), seq):
+            found.append(sequence(msg))
     return found
 
 
@@ -131,7 +129,7 @@ def _said(letter: DeadLetter) -> dict[str, Any] | bytes:
     """The body that is buried; its bytes where they are no JSON object."""
     try:
         data = base64.b64decode(letter.data)
-    except binascii.Error:
+    except ValueError:  # what is not ASCII is no binascii.Error
         return letter.data.encode()
     try:
         return msgspec.json.decode(data, type=dict[str, Any])

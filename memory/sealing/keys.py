@@ -5,7 +5,6 @@ which is all that verifying needs.
 """
 
 import base64
-import binascii
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +36,7 @@ class PublicKeys(msgspec.Struct, frozen=True):
         try:
             self.ed25519.verify(base64.b64decode(seal.ed25519, validate=True), statement)
             self.ml_dsa_65.verify(base64.b64decode(seal.ml_dsa_65, validate=True), statement)
-        except (InvalidSignature, binascii.Error):
+        except (InvalidSignature, ValueError):
             return False
         return True
 

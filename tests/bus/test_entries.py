@@ -14,8 +14,10 @@ from schemas.learning import Lesson
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def read(data: bytes, subject: str = "mesh.learning.ops", headers: dict[str, str] | None = None) -> Entry | Malformed:
-    return entries.read(subject, headers, data, 7, NOW, "incarnation")
+def read(
+    data: bytes, subject: str = "mesh.learning.ops", headers: dict[str, str] | None = None, *, copied: bool = False
+) -> Entry | Malformed:
+    return entries.read(subject, headers, data, 7, NOW, "incarnation", copied=copied)
 
 
 class TestEntry:
@@ -34,20 +36,29 @@ class TestEntry:
         headers = {"Nats-Msg-Id": "new", "Cerebro-Event-Id": "old"}
         assert read(b"{}", headers=headers).event_id == "old"
 
-    def test_a_copy_of_the_servers_has_its_place_in_the_log(self) -> None:
-        headers = {"Nats-Stream-Source": "MESH 42 mesh.learning.* >"}
-        entry = entries.read("mesh.learning.ops", headers, b'{"topic": "t", "content": "c"}', 7, NOW, "incarnation", copied=True)
+    def test_a_sourced_copy_has_its_place_in_the_log(self) -> None:
+        entry = read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": "MESH 42 mesh.learning.* >"}, copied=True)
         assert entry.seq == 42
 
-    def test_in_the_log_itself_that_header_is_a_publishers_and_says_nothing(self) -> None:
-        entry = read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": "MESH 1 mesh.learning.* >"})
-        assert entry.seq == 7
+    def test_a_publisher_cannot_say_that_its_entry_stands_elsewhere(self) -> None:
+        """The server refuses `Nats-Stream-Source:`, and lets `Nats-Stream-Source :` through, which clients read as the same."""
+        for forged in ("MESH 42 mesh.learning.* >", "x", " ", "MESH -1 >"):
+            assert read(b'{"topic": "t", "content": "c"}', headers={"Nats-Stream-Source": forged}).seq == 7
+
+    def test_a_copy_whose_headers_do_not_say_its_place_is_malformed(self) -> None:
+        for headers in ({}, {"Nats-Stream-Source": "MESH"}, {"Nats-Stream-Source": "MESH x >"}, {"Nats-Stream-Source": "MESH ² >"}):
+            assert isinstance(read(b'{"topic": "t", "content": "c"}', headers=headers, copied=True), Malformed)
 
     def test_unknown_fields_are_ignored(self) -> None:
         assert isinstance(read(b'{"topic": "t", "content": "c", "later": 1}'), Entry)
 
 
 class TestMalformed:
+    def test_a_forgetting_of_no_place_is_one(self) -> None:
+        """The server has no message 0, and memory would ask for it for ever."""
+        for data in (b'{"seqs": [0]}', b'{"seqs": [-1]}'):
+            assert isinstance(read(data, "memory.forgotten.r"), Malformed)
+
     def test_the_reason_names_the_field(self) -> None:
         entry = read(b'{"topic": 5, "content": "c"}')
         assert isinstance(entry, Malformed)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bus.errors import Refused
 from gateway import decoding, strict
 from gateway.routes import ROUTES
+from schemas.concepts import ConceptById
 from schemas.consensus import ProposalRequest
 from schemas.memory import ActionRequest, RecentFilter, SearchRequest
 from schemas.tasks import TaskRequest
@@ -146,6 +147,42 @@ class TestQuery:
             decoding.decode_query(b"x=1", None)
 
 
+class TestNull:
+    """A query string has no null: what a field of text takes as a word, others refuse."""
+
+    @pytest.mark.parametrize("said", [b"importance_min=null", b"since=NULL", b"until=Null"])
+    def test_where_it_would_mean_nothing_it_is_refused(self, said):
+        with pytest.raises(Refused) as refused:
+            decoding.decode_query(said, RecentFilter)
+        (error,) = refused.value.problem().errors
+        assert error.path == f"$.{said.partition(b'=')[0].decode()}"
+
+    def test_where_a_text_is_meant_it_is_one(self):
+        asked = decoding.decode_query(b"agent_id=null&tag=null", RecentFilter)
+        assert (asked.agent_id, asked.tag) == ("null", "null")
+
+
+class TestTimes:
+    @pytest.mark.parametrize("said", ["0", "0.5", "-1", "1e9", "1795790972"])
+    def test_a_number_is_no_time(self, said):
+        with pytest.raises(Refused) as refused:
+            decoding.decode_query(f"since={said}".encode(), RecentFilter)
+        assert [e.path for e in refused.value.problem().errors] == ["$.since"]
+
+    def test_where_a_place_in_the_log_is_meant_a_number_is_one(self):
+        assert decoding.convert({"id": "x", "as_of": "7"}, ConceptById).as_of == 7
+        with pytest.raises(Refused):
+            decoding.convert({"id": "x", "as_of": "7.5"}, ConceptById)
+
+    @pytest.mark.parametrize(
+        "moment", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-23:59"]
+    )
+    def test_those_that_cannot_be_given_back_are_refused(self, moment):
+        with pytest.raises(Refused) as refused:
+            decoding.decode_query(f"since={moment}".encode(), RecentFilter)
+        assert [e.path for e in refused.value.problem().errors] == ["$.since"]
+
+
 class TestAnything:
     """Whatever comes in, what comes out is the Struct or a refusal with status 400."""
 
@@ -186,3 +223,10 @@ class TestAnything:
 def test_search_takes_a_log_position_or_a_time():
     assert decoding.decode_body(b'{"query": "q", "as_of": 5}', SearchRequest).as_of == 5
     assert decoding.decode_body(b'{"query": "q", "as_of": "2026-11-22T10:00:00Z"}', SearchRequest).as_of.year == 2026
+
+
+@pytest.mark.parametrize("query", [query for query in QUERIES if {"as_of", "since", "until"} & set(query.__struct_fields__)])
+def test_every_query_with_a_time_refuses_the_ends_of_the_calendar(query):
+    name = next(name for name in query.__struct_fields__ if name in {"as_of", "since", "until"})
+    with pytest.raises(Refused):
+        decoding.decode_query(f"{name}=0001-01-01T00:00:00Z".encode(), query)

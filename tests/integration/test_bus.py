@@ -51,14 +51,16 @@ class TestPublish:
         assert len(await entries(bus, LEARNING)) == 1
 
     async def test_a_lost_compare_and_set_is_a_conflict(self, bus: Bus) -> None:
-        opened = Opened(title="t", proposer="ops", deadline="-")
+        opened = Opened(title="t", proposer="ops", deadline="2027-01-01T00:00:00Z", electorate=["ops"])
         await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)
         with pytest.raises(Conflict):
             await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)
 
     async def test_compare_and_set_can_cover_a_whole_aggregate(self, bus: Bus) -> None:
         everything = subjects.aggregate(subjects.VOTE, proposal="p")
-        stored = await bus.publish(subjects.OPENED, Opened(title="t", proposer="ops", deadline="-"), proposal="p")
+        stored = await bus.publish(
+            subjects.OPENED, Opened(title="t", proposer="ops", deadline="2027-01-01T00:00:00Z", electorate=["ops"]), proposal="p"
+        )
         with pytest.raises(Conflict):
             await bus.publish(subjects.DEADLINE, Deadline(), proposal="p", expect_last_seq=0, expect_subject=everything)
         await bus.publish(subjects.DEADLINE, Deadline(), proposal="p", expect_last_seq=stored.seq, expect_subject=everything)
@@ -160,7 +162,7 @@ class TestDerivedByTheServer:
 
     async def test_what_was_accepted_is_republished_and_what_was_refused_is_not(self, bus: Bus) -> None:
         heard = await bus.nc.subscribe(bus.wire("log.>"))
-        opened = Opened(title="t", proposer="ops", deadline="-")
+        opened = Opened(title="t", proposer="ops", deadline="2027-01-01T00:00:00Z", electorate=["ops"])
         await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)
         with pytest.raises(Conflict):
             await bus.publish(subjects.OPENED, opened, proposal="p", expect_last_seq=0)

@@ -254,7 +254,7 @@ class TestWhatHappensToAnAgent:
         assert (await nexus.feels("task t1 failed")).valence < BUILTIN["nexus"][0]
 
     async def test_its_rejected_proposal_is_felt_and_so_is_a_lost_vote(self, bus: Bus, nexus: Running, aria: Running) -> None:
-        proposal = Opened(title="Use Redis", proposer="nexus", deadline="", electorate=["nexus", "aria"])
+        proposal = Opened(title="Use Redis", proposer="nexus", deadline="2027-01-01T00:00:00Z", electorate=["nexus", "aria"])
         vote = CountedVote(agent="aria", choice="approve", confidence=1, rationale="", evidence=[], seq=2, counted=True)
         await bus.publish(subjects.OPENED, proposal, proposal="p1")
         rejected = Decision(status="rejected", choice=None, tally={}, votes=[vote], decided_at_seq=2)

@@ -15,6 +15,7 @@ from bus.settings import BusSettings
 from cerebro.embedded.nats import NatsServer
 from schemas.learning import Lesson
 from schemas.memory import Action
+from tests.fuzz.wire import Wire
 from tests.integration.traces import in_files
 
 
@@ -112,6 +113,15 @@ class TestStored:
         await erase_all(bus, bus.stream(subjects.MESH), holes)
         read = [sequence(msg) async for msg in stored(bus, bus.stream(subjects.MESH))]
         assert read == [seq for seq in range(1, PAGE_LEN + 101) if seq not in holes]
+
+    async def test_a_message_with_a_status_of_its_own_is_a_message(self, bus: Bus) -> None:
+        wire = await Wire.connect(bus.settings)
+        try:
+            for block in (b"NATS/1.0\r\nStatus: -1\r\n\r\n", b"NATS/1.0 404 No Messages\r\n\r\n", b"NATS/1.0 204\r\n\r\n", b"\x00" * 40):
+                await wire.ask(bus.wire(subjects.EPISODE.subject(agent="ops")).encode(), block, b"{}", 5.0)
+        finally:
+            await wire.close()
+        assert [sequence(msg) async for msg in stored(bus, bus.stream(subjects.MESH))] == [1, 2, 3, 4]
 
     async def test_an_empty_stream_has_nothing(self, bus: Bus) -> None:
         assert [msg async for msg in stored(bus, bus.stream(subjects.DEAD))] == []

@@ -25,7 +25,7 @@ from tests.simulation.server import START_S, VirtualServer
 
 LESSON_A = Lesson(topic="a", content="c")
 WINDOW_S = 1.0
-OPENED = Opened(title="t", proposer="ops", deadline="-")
+OPENED = Opened(title="t", proposer="ops", deadline="2027-01-01T00:00:00Z", electorate=["ops"])
 Story = Callable[[Bus], Awaitable[None]]
 Play = Callable[[Story], Awaitable[None]]
 

@@ -107,7 +107,7 @@ class TestConsensus:
         assert drawn(logged(1, subjects.DECISION, decision, proposal="p1")) == {("p1", "caused", "event-1")}
 
     def test_an_opening_says_nothing_new(self) -> None:
-        opened = Opened(title="t", electorate=["aria"], proposer="ops", deadline="", evidence=[A])
+        opened = Opened(title="t", electorate=["aria"], proposer="ops", deadline="2027-01-01T00:00:00Z", evidence=[A])
         assert drawn(logged(1, subjects.OPENED, opened, proposal="p1")) == set()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from bus import subjects
 from bus.errors import Misconfigured
@@ -40,6 +41,12 @@ def keys(folder: Path) -> SealKeys:
 @pytest.fixture(scope="module")
 def readable(folder: Path, keys: SealKeys) -> PublicKeys:
     return public(folder)
+
+
+@pytest.mark.parametrize("forged", ["Größe", "a", "AAAA"])
+def test_a_seal_whose_signature_is_no_base64_is_signed_by_nobody(keys: SealKeys, readable: PublicKeys, forged: str) -> None:
+    seal = structs.replace(keys.seal(STREAM, 1, "0" * 64), ed25519=forged)
+    assert not readable.signed(STREAM, seal)
 
 
 class Past:

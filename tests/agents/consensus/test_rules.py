@@ -152,7 +152,7 @@ class TestWhichVotesCount:
         h = History()
         h.append(Proposal(title="t"), "gateway")
         h.vote("nexus", "approve")
-        h.append(Opened(title="t", electorate=THREE, proposer="gateway", deadline="-"))
+        h.append(Opened(title="t", electorate=THREE, proposer="gateway", deadline="2027-01-01T00:00:00Z"))
         h.vote("aria", "approve")
         assert undecided(h)
 
@@ -202,9 +202,32 @@ class TestOpening:
 
     def test_a_second_opening_changes_nothing(self) -> None:
         h = History().opened(THREE)
-        h.append(Opened(title="t", electorate=["mallory"], proposer="mallory", deadline="-"))
+        h.append(Opened(title="t", electorate=["mallory"], proposer="mallory", deadline="2027-01-01T00:00:00Z"))
         h.vote("mallory", "approve")
         assert undecided(h)
+
+
+class TestOpened:
+    """Whoever may write `opened` writes it whole, or it is no entry of the log."""
+
+    WHOLE = {"title": "t", "proposer": "ops", "electorate": ["aria"], "deadline": "2027-01-01T00:00:00Z"}
+
+    def test_whole_it_is_one(self) -> None:
+        msgspec.convert(self.WHOLE, Opened)
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"electorate": None},
+            {"deadline": "soon"},
+            {"deadline": ""},
+            {"deadline": "2027-01-01T00:00:00"},
+            {"deadline": "9999-12-31T23:59:59-12:00"},
+        ],
+    )
+    def test_without_an_electorate_or_a_time_it_is_none(self, fault: dict[str, object]) -> None:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(self.WHOLE | fault, Opened)
 
 
 class TestForgottenVotes:

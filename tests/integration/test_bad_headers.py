@@ -1,0 +1,57 @@
+"""Headers that no client library writes: whoever reads the log reads on."""
+
+import asyncio
+
+import pytest
+
+from bus import subjects
+from bus.connection import Bus
+from bus.log import entries
+from schemas.entry import Entry
+from tests.fuzz.wire import Wire
+
+UNREADABLE = (b"NATS/1.0 \xff\xff\xff\r\n\r\n", b"NATS/1.0\r\n", b"\xff\xff", b"NATS/1.0 200 \xff\r\na: 1\r\n\r\n")
+LESSON = b'{"topic": "t", "content": "c"}'
+
+
+@pytest.mark.parametrize("block", UNREADABLE)
+async def test_an_entry_with_unreadable_headers_is_read_and_so_is_what_comes_after_it(bus: Bus, block: bytes) -> None:
+    wire = await Wire.connect(bus.settings)
+    try:
+        await wire.ask(bus.wire("mesh.learning.ops").encode(), block, LESSON, 5.0)
+    finally:
+        await wire.close()
+    await bus.publish(subjects.LESSON, LESSON, msg_id="after", agent="ops")
+    found = await entries(bus, [subjects.LESSON.wildcard])
+    assert [isinstance(entry, Entry) for entry in found] == [True, True]
+    assert found[1].event_id == "after"
+
+
+async def test_a_question_with_unreadable_headers_does_not_make_the_service_deaf(bus: Bus) -> None:
+    heard = asyncio.Event()
+
+    async def hear(_message: object) -> None:
+        heard.set()
+
+    await bus.nc.subscribe(bus.wire("ask.agents"), cb=hear)
+    await bus.nc.flush()
+    wire = await Wire.connect(bus.settings)
+    try:
+        for block in UNREADABLE:
+            heard.clear()
+            await wire.send(bus.wire("ask.agents").encode(), block, b"{}")
+            async with asyncio.timeout(10):
+                await heard.wait()
+    finally:
+        await wire.close()
+
+
+async def test_a_forged_place_in_the_log_is_not_believed(bus: Bus) -> None:
+    wire = await Wire.connect(bus.settings)
+    try:
+        forged = b"NATS/1.0\r\nNats-Stream-Source : MESH 4711 > >\r\n\r\n"
+        await wire.ask(bus.wire("mesh.learning.ops").encode(), forged, LESSON, 5.0)
+    finally:
+        await wire.close()
+    (entry,) = await entries(bus, [subjects.LESSON.wildcard])
+    assert entry.seq == 1
