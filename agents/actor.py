@@ -9,6 +9,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -32,6 +33,8 @@ BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between tries of a duty that fails; the last one repeats."""
 DUTIES_MAX = 256
 """Most duties under way at a time; the rest wait for the next look."""
+FAULT_SAID_EVERY_S = 60.0
+"""How often a fault that stays is logged again."""
 REPLAY_TIMEOUT_S = 120.0
 """Longest time to read the kept lessons at start."""
 
@@ -53,6 +56,7 @@ class Actor:
         self.protocols = protocols
         self._rank = rank
         self._attempts: dict[str, Attempt] = {}
+        self._faults: dict[str, float] = {}
         self._changed = asyncio.Event()
         self.caught_up = asyncio.Event()
         self.position = 0
@@ -97,7 +101,10 @@ class Actor:
         if isinstance(entry, Malformed):
             return
         for protocol in self.protocols:
-            protocol.apply(entry)
+            try:
+                protocol.apply(entry)
+            except Exception:
+                log.exception("entry %d (%s) is passed over by %s", entry.seq, entry.name, type(protocol).__name__)
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
         while True:
@@ -112,13 +119,24 @@ class Actor:
     def _look(self, group: asyncio.TaskGroup) -> None:
         now = self._bus.now()
         clock = asyncio.get_running_loop().time()
-        due = {duty.key: duty for protocol in self.protocols for duty in protocol.duties(now)}
+        due = {duty.key: duty for protocol in self.protocols for duty in self._due(protocol, now)}
         self._attempts = {key: a for key, a in self._attempts.items() if key in due or a.running}
         for key, duty in due.items():
             attempt = self._attempts.setdefault(key, Attempt(since=clock))
             if self._may_start(duty, attempt, clock):
                 attempt.running = True
                 group.create_task(self._perform(duty, attempt), name=key)
+
+    def _due(self, protocol: MeshProtocol, now: datetime) -> Sequence[Duty]:
+        """The duties of one protocol. A fault of ours in it leaves the others at work; it would be the same after a restart."""
+        try:
+            return protocol.duties(now)
+        except Exception:
+            key = f"duties of {type(protocol).__name__}"
+            if self._faults.get(key, 0.0) <= (clock := asyncio.get_running_loop().time()):
+                self._faults[key] = clock + FAULT_SAID_EVERY_S
+                log.exception("the %s cannot be told", key)
+            return ()
 
     def _may_start(self, duty: Duty, attempt: Attempt, clock: float) -> bool:
         if attempt.running or clock < attempt.not_before:
