@@ -32,6 +32,7 @@ IMPORTANCE: Final = {
     subjects.FORGOTTEN.name: 0.2,
     subjects.DEADLINE.name: 0.1,
     subjects.INTEGRATED.name: 0.1,
+    subjects.LESSONS_REFUSED.name: 0.3,
     subjects.SEAL.name: 0.1,
 }
 

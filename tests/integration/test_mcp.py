@@ -22,7 +22,7 @@ from bus.ids import uuid7
 from cerebro.cli import parser
 from gateway.mcp.tools import TOOLS
 from tests.integration.launched import Up, until
-from tests.integration.rest import BAD, GOOD
+from tests.integration.rest import BAD, GOOD, eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "mcp.md"
 COMMAND = ("-m", "cerebro", "mcp")
@@ -120,8 +120,12 @@ class TestTools:
     async def test_a_lesson_is_integrated_by_all_agents(self, http: Http) -> None:
         async with Client(http.url) as host:
             told = await use(host, "lesson_broadcast", topic="airships", content="Helium is safer than hydrogen.", wait_s=10)
-            assert set(told["integrated_by"]) >= {"aria", "nexus", "ricardo"}
-            lesson = await use(host, "lesson_get", lesson_id=told["lesson_id"])
+
+            async def integrated() -> Any:
+                found = await use(host, "lesson_get", lesson_id=told["lesson_id"])
+                return found if set(found["integrated_by"]) >= {"aria", "nexus", "ricardo"} else None
+
+            lesson = await eventually(integrated)
             assert (lesson["agent"], lesson["topic"]) == ("clerk", "airships")
             assert (await use(host, "lesson_list", agent="clerk", limit=1))["lessons"][0]["lesson_id"] == told["lesson_id"]
 
