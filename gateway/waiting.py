@@ -23,11 +23,12 @@ async def until(
     """Ask `row` for `ident` until `done` holds for the answer or `wait_s` is over; the last answer, or None without one.
 
     `early_ends`: an answer before its slice was over means that there is nothing left to wait for.
-    An agent that does not know the id yet (404) has not read that far, and is asked again. Raises `Unavailable`
-    when nobody has answered for `away_patience_s`.
+    An agent that does not know the id yet (404) has not read that far, and is asked again. One that is silent may have died just then:
+    another is asked once more when the time is over. Raises `Unavailable` when nobody has answered for `away_patience_s`.
     """
     loop = asyncio.get_running_loop()
     end, heard, view = loop.time() + wait_s, loop.time(), None
+    last_try = False
     while True:
         asked = loop.time()
         slice_now_s = max(0.0, min(slice_s, end - asked))
@@ -40,9 +41,12 @@ async def until(
             if e.problem().status != 404:
                 raise
             heard = loop.time()
+            last_try = True
         except (Unavailable, TimedOut):
             if loop.time() - heard > call.settings.away_patience_s:
                 raise
         if loop.time() >= end or call.gate.closing.is_set():
-            return view
+            if view is not None or last_try or call.gate.closing.is_set():
+                return view
+            last_try = True
         await asyncio.sleep(PAUSE_S)

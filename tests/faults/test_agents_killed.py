@@ -73,7 +73,7 @@ async def test_a_lesson_is_integrated_when_the_agent_is_back(up: Up, victim: str
     async with client(up.run.http) as http:
         await all_back(http)
         kill(up, victim)
-        lesson = {"agent": sender, "topic": f"while {victim} was down", "content": "still counts", "wait_s": 0.2}
+        lesson = {"agent": sender, "topic": f"while {victim} was down", "content": "still counts", "wait_s": 2}
         receipt = await post(http, "/neural-mesh/cross-learning", lesson, 202)
         assert victim in receipt["recipients"]
 
