@@ -6,6 +6,8 @@ One mesh: a marker is planted through every door for each way of asking, all is 
 import asyncio
 import json
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 
 from bus import entries, subjects
 from bus.connection import Bus
+from cerebro.backup.compressed import pieces
 from cerebro.runfile import Run
 from tests.integration.launched import Up
 from tests.integration.rest import client, eventually, get, post
@@ -271,6 +274,19 @@ async def assert_nowhere(story: Story) -> None:
 class TestAfter:
     async def test_it_is_in_no_answer_no_table_no_cache_and_no_file(self, story: Story) -> None:
         await assert_nowhere(story)
+
+    def test_it_is_in_no_backup_made_afterwards(self, story: Story, tmp_path: Path) -> None:
+        """Its tables are looked through as they lie there, and its log as a restore writes it."""
+        command = [sys.executable, "-m", "cerebro"]
+        taken = subprocess.run([*command, "backup", "--data", story.up.data, "--to", tmp_path / "backups"], capture_output=True, check=True)
+        [backup] = (tmp_path / "backups").iterdir()
+        tables = {path.name: b"".join(pieces(path)) for path in backup.rglob("*.zst")}
+        subprocess.run([*command, "restore", backup, "--data", tmp_path / "again"], capture_output=True, check=True)
+        assert any(b"neighbour of id" in data for data in tables.values()), taken.stdout
+        assert in_files(tmp_path / "again", "neighbour of id")
+        for said in story.markers.values():
+            assert [name for name, data in tables.items() if said.encode() in data] == []
+            assert in_files(tmp_path / "again", said) == []
 
     @pytest.mark.parametrize("way", WAYS)
     def test_a_first_reply_that_held_it_is_gone(self, story: Story, way: str) -> None:
