@@ -133,11 +133,11 @@ def restored(parsed: argparse.Namespace) -> int:
 
 
 async def _restore(parsed: argparse.Namespace) -> None:
-    manifest.verified(parsed.folder)
+    kept = manifest.verified(parsed.folder)
     with runfile.locked(parsed.data):
         restore_keys(parsed.folder, parsed.data)
         async with _servers(parsed.data) as settings:
-            await restore(parsed.folder, settings.bus, settings.memory, print, keep_log=parsed.keep_log)
+            await restore(parsed.folder, kept, settings.bus, settings.memory, print, keep_log=parsed.keep_log)
     print(f"restored; start it with: cerebro up --data {parsed.data}")
 
 

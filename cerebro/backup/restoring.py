@@ -11,7 +11,7 @@ from bus.connection import Bus
 from bus.errors import conflict
 from bus.log import bounds
 from bus.settings import BusSettings
-from cerebro.backup import cache, manifest, streams, tables
+from cerebro.backup import cache, streams, tables
 from cerebro.backup.manifest import Manifest
 from cerebro.backup.taking import KEYS
 from memory import migrations
@@ -20,13 +20,12 @@ from memory.settings import MemorySettings
 Tell = Callable[[str], None]
 
 
-async def restore(folder: Path, bus: BusSettings, memory: MemorySettings, tell: Tell, *, keep_log: bool = False) -> Manifest:
-    """Streams, tables and Redis from a backup that was verified. With `keep_log` the log that is there stays, and the tables are
-    brought up from it: it must be the one that was backed up.
+async def restore(folder: Path, kept: Manifest, bus: BusSettings, memory: MemorySettings, tell: Tell, *, keep_log: bool = False) -> None:
+    """Streams, tables and Redis from a backup that was verified, whose manifest is `kept`. With `keep_log` the log that is there stays,
+    and the tables are brought up from it: it must be the one that was backed up.
 
-    Raises `Broken`, 409 where something is there already, `Unavailable`.
+    Raises 409 where something is there already, `Unavailable`.
     """
-    kept = manifest.verified(folder)
     tell(f"{len(kept.files)} files are what was written; made {kept.made_at} at entry {kept.position} of the log")
     if bus.prefix != kept.prefix:
         raise conflict(f"the backup is of a mesh with prefix {kept.prefix!r}, and CEREBRO_BUS_PREFIX is {bus.prefix!r}")
@@ -44,7 +43,6 @@ async def restore(folder: Path, bus: BusSettings, memory: MemorySettings, tell: 
         tell(f"{await cache.load(memory.redis_url, folder)} keys of Redis")
     finally:
         await connection.close()
-    return kept
 
 
 async def restore_tables(folder: Path, dsn: str, kept: Manifest) -> None:

@@ -31,8 +31,10 @@ async def get(http: httpx.AsyncClient, path: str, status: int = 200) -> Any:
     return answer.json()
 
 
-async def eventually(look: Callable[[], Awaitable[Any]], wait_s: float = 30.0) -> Any:
-    """The first truthy thing that `look` returns; a server that is away meanwhile is looked for again."""
+async def eventually(
+    look: Callable[[], Awaitable[Any]], wait_s: float = 30.0, away: tuple[type[Exception], ...] = (httpx.HTTPError, AssertionError)
+) -> Any:
+    """The first truthy thing that `look` returns; what is `away` meanwhile is looked for again."""
     last: Any = None
     try:
         async with asyncio.timeout(wait_s):
@@ -40,7 +42,7 @@ async def eventually(look: Callable[[], Awaitable[Any]], wait_s: float = 30.0) -
                 try:
                     if last := await look():
                         return last
-                except (httpx.HTTPError, AssertionError) as e:
+                except away as e:
                     last = e
                 await asyncio.sleep(0.1)
     except TimeoutError:

@@ -97,7 +97,7 @@ class TestRestoring:
             bucket = name.removeprefix("KV_")
             await bus.api(f"STREAM.DELETE.{'KV_' if bucket != name else ''}{bus.stream(bucket)}", {})
         target = await self.database(settings, postgres_dsn)
-        await restore(taken, bus.settings, target, quiet)
+        await restore(taken, manifest.verified(taken), bus.settings, target, quiet)
         assert await hashes(target) == before
         again = await Bus.connect(bus.settings, "again")
         try:
@@ -117,7 +117,7 @@ class TestRestoring:
             last = await publish(bus, history(random.Random("tail"), 5, "tail"))
             await persisted_up_to(bus, last)
         target = await self.database(settings, postgres_dsn)
-        await restore(taken, bus.settings, target, quiet, keep_log=True)
+        await restore(taken, manifest.verified(taken), bus.settings, target, quiet, keep_log=True)
         assert await hashes(target) != await hashes(settings)
         async with actor(bus.settings, target):
             async with asyncio.timeout(30):
@@ -127,15 +127,15 @@ class TestRestoring:
 
     async def test_not_over_what_is_there(self, taken: Path, bus: Bus, settings: MemorySettings) -> None:
         with pytest.raises(CerebroError, match="cannot be restored"):
-            await restore(taken, bus.settings, settings, quiet)
+            await restore(taken, manifest.verified(taken), bus.settings, settings, quiet)
         with pytest.raises(CerebroError, match="the database has a schema"):
-            await restore(taken, bus.settings, settings, quiet, keep_log=True)
+            await restore(taken, manifest.verified(taken), bus.settings, settings, quiet, keep_log=True)
 
     async def test_not_beside_another_log(self, taken: Path, bus: Bus, settings: MemorySettings) -> None:
         kept = manifest.read(taken)
         manifest.write(taken, type(kept)(**{f: getattr(kept, f) for f in kept.__struct_fields__} | {"log_incarnation": "other"}))
         with pytest.raises(CerebroError, match="the log is another"):
-            await restore(taken, bus.settings, settings, quiet, keep_log=True)
+            await restore(taken, manifest.verified(taken), bus.settings, settings, quiet, keep_log=True)
 
     async def database(self, settings: MemorySettings, postgres_dsn: str) -> MemorySettings:
         import msgspec

@@ -23,6 +23,7 @@ from schemas.entry import Entry
 from schemas.learning import Lesson, LessonFilter
 from schemas.members import AgentsView, Ask, AskAll
 from schemas.tasks import Submission, TaskDetail
+from tests.integration import rest
 from tests.integration.nexus import nexus
 
 SETTINGS = AgentSettings(lease_s=2.0, progress_s=0.4, lessons_per_minute_max=3)
@@ -32,14 +33,7 @@ PATIENCE_S = 30.0
 
 
 async def eventually(met: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            try:
-                if found := await met():
-                    return found
-            except CerebroError:
-                pass
-            await asyncio.sleep(0.05)
+    return await rest.eventually(met, PATIENCE_S, (CerebroError,))
 
 
 class Hand:

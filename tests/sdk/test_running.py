@@ -19,6 +19,7 @@ from schemas.entry import Entry
 from schemas.learning import Lesson as Told
 from schemas.members import Ask, AskAll
 from schemas.tasks import InputAnswer, Progress, Submission, TaskDetail
+from tests.integration import rest
 from tests.integration.nexus import nexus
 
 SETTINGS = AgentSettings(lease_s=2.0, progress_s=0.4)
@@ -54,14 +55,7 @@ class Mesh:
 
 
 async def eventually(met: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            try:
-                if found := await met():
-                    return found
-            except CerebroError:
-                pass
-            await asyncio.sleep(0.05)
+    return await rest.eventually(met, PATIENCE_S, (CerebroError,))
 
 
 @pytest_asyncio.fixture
