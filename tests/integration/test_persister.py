@@ -190,6 +190,7 @@ class TestGathering:
         gate = Gate()
         async with running(bus, patient, gate) as persister:
             await self._during_a_commit(bus, persister, gate, 3)
+            await reached(patient, 1)
             await self._read(bus, persister, range(4, 6))
             awaited = await persister._arrivals.wait(Await(id="note-5", timeout_s=PATIENCE_S))
         assert awaited.persisted
