@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
@@ -53,22 +54,26 @@ class Hit(msgspec.Struct, frozen=True):
 class Injector:
     """Of one mesh. `kills` counts what was killed so far; each injection is told to `report`."""
 
-    def __init__(self, up: Up, rng: random.Random, report: Report) -> None:
+    def __init__(
+        self, up: Up, rng: random.Random, report: Report, *, victims: Sequence[str] = VICTIMS, killed_share: float = KILLED_SHARE
+    ) -> None:
         self.kills = 0
         self.stops = 0
         self._up = up
         self._rng = rng
         self._report = report
+        self._victims = victims
+        self._killed_share = killed_share
         self._ended: dict[str, list[float]] = {}
 
     async def inject(self, kills_left: int) -> list[str]:
         """One injection, at most so many kills in it; returns when the mesh is well again, with what is not if it takes too long."""
         rng = self._rng
         await asyncio.sleep(rng.uniform(0, PAUSE_S_MAX))
-        two = kills_left > 1 and rng.random() < TWO_SHARE
+        two = min(kills_left, len(self._victims)) > 1 and rng.random() < TWO_SHARE
         hits, began = [], time.monotonic()
         for victim in await self._chosen(2 if two else 1):
-            stop_s = None if rng.random() < KILLED_SHARE else rng.uniform(*STOP_S)
+            stop_s = None if rng.random() < self._killed_share else rng.uniform(*STOP_S)
             if (hit := self._hit(victim, stop_s)) is not None:
                 hits.append(hit)
                 began = time.monotonic()
@@ -84,7 +89,7 @@ class Injector:
         """Victims that supervision still bears to lose; waits until there are so many."""
         while True:
             now, window_s = time.monotonic(), Policy().window_s
-            ready = [v for v in VICTIMS if sum(now - end < window_s for end in self._ended.get(v, ())) < ENDS_MAX]
+            ready = [v for v in self._victims if sum(now - end < window_s for end in self._ended.get(v, ())) < ENDS_MAX]
             if len(ready) >= number:
                 return self._rng.sample(ready, number)
             await asyncio.sleep(LOOK_S)
