@@ -25,11 +25,11 @@ ENDS_MAX: Final = Policy().restarts_max - 2
 """How often a part is killed within the window of supervision. It may end by itself twice more, as where what it needs is away."""
 KILLED_SHARE: Final = 0.75
 """Of injections; the others stop a process and let it go on."""
-TWO_SHARE: Final = 0.15
+TWO_SHARE: Final = 0.3
 """Of injections that hit two at a time."""
 STOP_S: Final = (0.2, 12.0)
 """How long a process stands still: shorter and longer than a lease (10 s) and a member's presence (3 s)."""
-PAUSE_S_MAX: Final = 1.0
+PAUSE_S_MAX: Final = 0.5
 """Longest pause between what is well again and the next injection."""
 APART_S_MAX: Final = 0.4
 """How far two that are hit at a time lie apart."""
