@@ -67,13 +67,14 @@ BUGS: Final = (
         shows="have no row",
     ),
     Planted(
-        name="the persister moves its place after the rows are in, and takes what it knows for new",
+        name="the persister moves its place now and then, and takes what it knows for new",
         changes=(
             Change(PERSISTER, "await advance(self._database, connection, PERSISTER, end, len(taken))", "del end"),
             Change(
                 PERSISTER,
                 "        self._arrivals.persisted(",
-                "        await self._pass_over(rows[-1].stream_seq)\n        self._arrivals.persisted(",
+                "        if rows[-1].stream_seq % 5 == 0:\n            await self._pass_over(rows[-1].stream_seq)\n"
+                "        self._arrivals.persisted(",
             ),
             Change(
                 INSERT,
