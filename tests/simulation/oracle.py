@@ -27,8 +27,13 @@ FADED_MAX = 0.1
 
 LATE_S_MAX = 20.0
 """An expired task has ended so long after its time, the bad times included."""
-ENDS_WITHOUT_WORK = ("lease_lost", "no_such_skill")
+NO_SUCH_SKILL = "no_such_skill"
+ENDS_WITHOUT_WORK = ("lease_lost", NO_SUCH_SKILL)
 """How a task may fail that nobody has failed."""
+KNOWN_S = 10.0
+"""Whoever joined so long ago is known to everyone."""
+GONE_S = 50.0
+"""Whoever has not been gone for so long is waited for: a minute, less what clocks and readers may be behind."""
 
 
 class Broken(AssertionError):
@@ -73,17 +78,27 @@ class Job(msgspec.Struct):
 
 
 class Oracle:
-    """`skills_of`: what each built-in agent can do. `ids_kept`: whether message ids are remembered for the whole run."""
+    """`skills_of`: what each agent can do that is looked at. `ids_kept`: whether message ids are remembered for the whole run.
 
-    def __init__(self, skills_of: dict[str, list[str]], *, ids_kept: bool) -> None:
+    `late_s_max`: how long after its time an expired task has ended at the latest. `faded_max`: how far a coordinate fades between two
+    entries of one affect.
+    """
+
+    def __init__(
+        self, skills_of: dict[str, list[str]], *, ids_kept: bool, late_s_max: float = LATE_S_MAX, faded_max: float = FADED_MAX
+    ) -> None:
         self._skills_of = skills_of
         self._ids_kept = ids_kept
+        self._late_s_max = late_s_max
+        self._faded_max = faded_max
         self.polls: dict[str, Poll] = {}
         self.jobs: dict[str, Job] = {}
         self.outcomes: dict[str, list[int]] = {}
         self.lessons: dict[str, Entry] = {}
         self.receipts: dict[tuple[str, str], int] = {}
         self.members: dict[tuple[str, str], str] = {}
+        self.joined: dict[str, Any] = {}
+        self.changed: dict[str, Any] = {}
         self.stimuli: dict[str, str] = {}
         self.intensities: dict[str, float] = {}
         self.affects: dict[str, Entry] = {}
@@ -235,7 +250,7 @@ class Oracle:
         body: Finished = entry.body
         demand(job.finished is None, f"{entry.subject} is finished twice")
         job.finished = body
-        in_time = entry.time - job.deadline <= timedelta(seconds=LATE_S_MAX)
+        in_time = entry.time - job.deadline <= timedelta(seconds=self._late_s_max)
         demand(in_time, f"{entry.subject}: finished as {body.status} long after its time")
         if job.outcome is not None:
             same = (body.status, body.agent, body.output) == (job.outcome.status, job.outcome.agent, job.outcome.output)
@@ -243,6 +258,8 @@ class Oracle:
             return
         known = body.status != "failed" or job.task.subtasks or (body.error and body.error.code in ENDS_WITHOUT_WORK)
         demand(known, f"{entry.subject}: failed without a failure that counts")
+        if body.error and body.error.code == NO_SUCH_SKILL and not job.task.subtasks:
+            demand(not (there := self._able(job.task, entry.time)), f"{entry.subject}: failed as if nobody could, but {there} can")
         early = job.deadline - entry.time > timedelta(seconds=SKEW_S_MAX)
         demand(not (body.status == "expired" and early), f"{entry.subject}: expired before its time")
         parts = [j for j in self.jobs.values() if j.task.parent == entry.tokens["task"]]
@@ -255,6 +272,13 @@ class Oracle:
         if body.status == "cancelled":
             parent = self.jobs.get(job.task.parent or "")
             demand(parent and parent.finished, f"{entry.subject}: cancelled by nobody")
+
+    def _able(self, task: Submission, now: Any) -> list[str]:
+        """Who has all the skills and is a member, or has not been gone for long."""
+        able = [agent for agent, skills in self._skills_of.items() if set(task.required_skills) <= set(skills) and agent in self.joined]
+        known = [agent for agent in able if now - self.joined[agent] > timedelta(seconds=KNOWN_S)]
+        there = {agent for (agent, _), status in self.members.items() if status == "joined"}
+        return [agent for agent in known if agent in there or now - self.changed[agent] < timedelta(seconds=GONE_S)]
 
     # lessons, members, affect
 
@@ -273,6 +297,8 @@ class Oracle:
         there = self.members.get(key) == "joined"
         demand(there != (change.status == "joined"), f"{change.instance} {change.status} is logged twice")
         self.members[key] = change.status
+        self.joined.setdefault(entry.agent, entry.time)
+        self.changed[entry.agent] = entry.time
 
     def _emotion(self, entry: Entry) -> None:
         if entry.name == "emotion.stimulus":
@@ -282,7 +308,7 @@ class Oracle:
         before, self.affects[entry.agent] = self.affects.get(entry.agent), entry
         if before is not None and (intensity := self.intensities.get(entry.event_id)) is not None:
             moved = max(abs(x - y) for x, y in zip(_point(entry), _point(before), strict=True))
-            bounded = moved <= intensity * STEP_MAX + FADED_MAX or not self._ids_kept  # an old state sent again stands last
+            bounded = moved <= intensity * STEP_MAX + self._faded_max or not self._ids_kept  # an old state sent again stands last
             demand(bounded, f"{entry.agent} is moved by {moved:.2f} at intensity {intensity:.2f}")
         self.answers[entry.event_id] = self.answers.get(entry.event_id, 0) + 1
         demand(self.answers[entry.event_id] == 1 or not self._ids_kept, f"{entry.agent} answered {entry.event_id} twice")
