@@ -156,7 +156,7 @@ def let_go(at: Path) -> None:
 
 
 def handed_down(descriptor: int) -> None:
-    """Have the kernel write a file's pages to the disk now, as it does by itself after a while, and ask for no flush: sync_file_range(2)."""
+    """Have the kernel write a file's pages to the disk now, as it does by itself after a while, without a flush: sync_file_range(2)."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
     if libc.sync_file_range(descriptor, 0, 0, WAIT_BEFORE | WRITE | WAIT_AFTER) != 0:
