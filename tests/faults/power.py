@@ -9,8 +9,8 @@ import contextlib
 import copy
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,8 @@ from tests.fuzz import watch
 from tests.integration.launched import Up
 from tests.integration.rest import eventually
 
+SIZE_BYTES: Final = 6 * 1024**3
+"""Of a disk: more than the limits of all streams together. Its file is sparse, and holds some hundred MB."""
 STOP_WAIT_S: Final = 10.0
 """Longest time for the kernel to have stopped everybody: who waits for the disk stops when it has answered."""
 HEARD_S: Final = 0.1
@@ -147,11 +149,18 @@ def as_it_was(load: Load) -> Load:
 
 async def cut(disk: Disk, to: Path, up: Up, load: Load, witness: Witness, *, off: bool) -> Cut:
     """Cut the power of a mesh and look what is left on the disk; the mesh itself is `off` for good, or goes on as if nothing had been."""
-    stopped = Stopped([psutil.Process(up.process.pid)])
-    try:
+    with without_power(up, off=off):
         found = disk.copied(to)
         await asyncio.sleep(HEARD_S)
         return Cut(found, as_it_was(load), dict(witness.seen))
+
+
+@contextmanager
+def without_power(up: Up, *, off: bool) -> Iterator[None]:
+    """A mesh stopped in whatever it does; afterwards it is `off` for good, or goes on."""
+    stopped = Stopped([psutil.Process(up.process.pid)])
+    try:
+        yield
     finally:
         if off:
             stopped.kill()

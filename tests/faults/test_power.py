@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +14,7 @@ from tests.faults.chances import Chances, number
 from tests.faults.disk import CachedDisk, Disk, Journal
 from tests.faults.invariants import Judge
 from tests.faults.load import Load
-from tests.faults.power import LATE_S, Cut, Witness, cut, cut_while_recovering, judge_seen, mesh_on, remains_on
+from tests.faults.power import LATE_S, SIZE_BYTES, Cut, Witness, cut, cut_while_recovering, judge_seen, mesh_on, remains_on
 from tests.faults.report import Report
 from tests.integration.launched import Up
 from tests.integration.rest import client, eventually, post
@@ -26,10 +24,6 @@ pytestmark = [
     pytest.mark.timeout(7_200),
     pytest.mark.skipif(disk.missing() is not None, reason=disk.missing() or ""),
 ]
-SIZE_BYTES: Final = 6 * 1024**3
-"""More than the limits of all streams together. The file is sparse: it holds some hundred MB."""
-ROOM_BYTES: Final = 6 * 1024**3
-"""What all disks of a run really hold, with room to spare."""
 TOGETHER: Final = 12
 """Most cuts of one mesh before the whole of it is started on what the last one left."""
 BETWEEN_S: Final = (0.2, 2.5)
@@ -46,12 +40,6 @@ SERIES: Final[dict[str, tuple[type[Disk], Journal]]] = {
     "power-writeback": (Disk, "writeback"),
     "power-cached": (CachedDisk, "ordered"),
 }
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="cerebro-power-", dir=disk.room(tmp_path, ROOM_BYTES)) as folder:
-        yield Path(folder)
 
 
 class Series:
