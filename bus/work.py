@@ -1,7 +1,8 @@
 """Work: what was assigned to one agent, shared by its instances, each piece handed to a handler until it has an outcome.
 
 The place in the log is a durable consumer's, so that what an instance held when it died is handed to another one, or to
-the same one restarted. An instance takes no more than it has room for, and says that it still works on what it has.
+the same one restarted. An instance takes no more than it has room for, and says that it still works on what it has. Where the server
+has not heard so, and hands out again what this instance works on, that is not begun a second time.
 """
 
 import asyncio
@@ -70,6 +71,8 @@ class Work:
         self._sign_s = ack_wait_s(lease_s) / SIGNS_PER_WAIT
         self._freed = asyncio.Event()
         self._consumer = work_of(bus, row, agent, lease_s)
+        self._held: dict[tuple[str, int], Delivery] = {}
+        """The latest delivery of each piece that is worked on here, by its stream's incarnation and place."""
         self.running = 0
 
     async def run(self) -> None:
@@ -77,8 +80,11 @@ class Work:
         async with asyncio.TaskGroup() as group:
             async for batch in self._consumer:
                 for delivery in batch:
-                    self.running += 1
-                    group.create_task(self._one(delivery), name=f"work on {delivery.entry.subject}")
+                    key = (self._bus.incarnation, delivery.entry.seq)
+                    if key not in self._held:
+                        self.running += 1
+                        group.create_task(self._one(key), name=f"work on {delivery.entry.subject}")
+                    self._held[key] = delivery  # of one that is worked on already the server had not heard that it is
                 await self._room()
 
     async def remove(self) -> None:
@@ -94,16 +100,16 @@ class Work:
             except TimeoutError:
                 continue
 
-    async def _one(self, delivery: Delivery) -> None:
+    async def _one(self, key: tuple[str, int]) -> None:
         outcome: Outcome = Retry(0)
-        signs = asyncio.create_task(self._show_signs(delivery), name="work goes on")
+        signs = asyncio.create_task(self._show_signs(key), name="work goes on")
         try:
-            outcome = await self._outcome(delivery)
+            outcome = await self._outcome(self._held[key])
         finally:
             self.running -= 1
             self._freed.set()
-            await self._settle(delivery, outcome)
             await end(signs)
+            await self._settle(self._held.pop(key), outcome)
 
     async def _outcome(self, delivery: Delivery) -> Outcome:
         if isinstance(delivery.entry, Malformed):
@@ -123,9 +129,10 @@ class Work:
         except CerebroError as e:
             log.info("the server will hand out %s again: %s", delivery.entry.subject, e)
 
-    async def _show_signs(self, delivery: Delivery) -> None:
+    async def _show_signs(self, key: tuple[str, int]) -> None:
         while True:
             await asyncio.sleep(self._sign_s)
+            delivery = self._held[key]
             try:
                 await delivery.msg.in_progress()
             except (nats.errors.Error, OSError) as e:

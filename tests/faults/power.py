@@ -193,9 +193,10 @@ class Remains:
     The actor runs in this process, which spares each cut the start of another one. `nats` may be another server, to plant a bug.
     """
 
-    def __init__(self, data: Path, *, nats: type[NatsServer] = NatsServer) -> None:
+    def __init__(self, data: Path, *, nats: type[NatsServer] = NatsServer, log_bytes_max: int = BusSettings().log_bytes_max) -> None:
         self._data = data
         self._keys = Keys(data)
+        self._log_bytes_max = log_bytes_max
         logs = data / "logs"
         self._nats = nats(data / "nats", logs / "nats.log", users=self._keys.users)
         self._postgres = PostgresServer(data / "postgres", logs / "postgres.log")
@@ -204,7 +205,7 @@ class Remains:
 
     @property
     def bus_settings(self) -> BusSettings:
-        return BusSettings(nats_url=self._nats.url, nats_nkey=str(self._keys.seed(OPERATOR)))
+        return BusSettings(nats_url=self._nats.url, nats_nkey=str(self._keys.seed(OPERATOR)), log_bytes_max=self._log_bytes_max)
 
     @property
     def dsn(self) -> str:

@@ -46,11 +46,11 @@ async def test_who_is_admitted_survives_a_cut(kind: type[Disk], place: Path) -> 
             agent("add", name, up.data)
         agent("rotate", "rotated", up.data)
         agent("revoke", "revoked", up.data)
-        seeds = {path.name: path.read_bytes() for path in (up.data / "keys").iterdir() if path.is_file()}
+        seeds = {path.name: path.read_bytes() for path in (up.data / "keys").glob("*.nk")}
         with without_power(up, off=True):
             left = made.copied(place / "left")
     async with mesh_on(left, place / "at") as up:
-        assert {path.name: path.read_bytes() for path in (up.data / "keys").iterdir() if path.is_file()} == seeds
+        assert {path.name: path.read_bytes() for path in (up.data / "keys").glob("*.nk")} == seeds
         assert [name for name in ("kept", "rotated") if await admits(up, name)] == ["kept", "rotated"]
         assert "revoked.nk" not in seeds
 

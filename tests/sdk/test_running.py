@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from nats.aio.msg import Msg
 
 from agents.settings import AgentSettings
 from bus import subjects
@@ -282,3 +283,25 @@ async def test_it_tells_and_asks_by_itself(mesh: Mesh) -> None:
         assert (await mesh.ended(task)).status == "failed"
     [stored] = await entries(mesh.bus, [subjects.EPISODE.subject(agent="teller")])
     assert stored.event_id == episode
+
+
+async def test_a_task_that_is_handed_out_again_is_not_begun_twice(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = mesh.agent("once", concurrency=3)
+    begun: list[str] = []
+    keep = Task.keep
+
+    async def unheard(task: Task, latest: Callable[[], Msg]) -> None:
+        await task._connection.nc.publish(latest().reply, b"-NAK")  # as if it had not been heard of for too long
+        await keep(task, latest)
+
+    @agent.skill()
+    async def act(task: Task) -> int:
+        begun.append(task.task_id)
+        await asyncio.sleep(2.0)
+        return len(begun)
+
+    monkeypatch.setattr(Task, "keep", unheard)
+    async with agent.running():
+        await mesh.submit("t-once", required_skills=["act"])
+        assert (await mesh.ended("t-once")).result == 1
+    assert begun == ["t-once"]

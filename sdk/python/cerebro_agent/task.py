@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -74,12 +75,12 @@ class Task:
 
     # what the worker does with it
 
-    async def keep(self, msg: Msg) -> None:
-        """Show every now and then that the work goes on: to the mesh, which extends the lease, and to the server."""
+    async def keep(self, latest: Callable[[], Msg]) -> None:
+        """Show every now and then that the work goes on: to the mesh, which extends the lease, and by its latest delivery to the server."""
         while True:
             try:
                 await self._tell(self._progress)
-                await msg.in_progress()
+                await latest().in_progress()
             except (AgentError, nats.errors.Error, OSError) as e:
                 log.info("no sign of life for task %s: %s", self.task_id, e)
             await asyncio.sleep(self._lease_s / SIGNS_PER_LEASE)
@@ -110,6 +111,8 @@ class Task:
         if view.finished_at or view.fence > self._fence or (view.fence == self._fence and view.assigned_to != agent):
             self.lost.set()
         for entry in view.history:
+            if entry.entry in {"result", "failed"} and isinstance(entry.body, dict) and entry.body.get("fence") == self._fence:
+                self.lost.set()  # its outcome stands, and the mesh has only not written its end yet
             if entry.entry == "input" and self._progress.state == "input_required":
                 self._answered(entry.seq, entry.body)
 

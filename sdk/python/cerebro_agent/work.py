@@ -32,6 +32,9 @@ LOOK_TRIES = 10
 MESSAGE_LEN_MAX = 2_000
 """Longest message of an unexpected error that is told, in characters."""
 
+Held = tuple[str, int]
+"""A task and the fence under which it is performed."""
+
 
 class Work:
     """Takes what was assigned to the agent, at most `concurrency` pieces at a time."""
@@ -44,6 +47,8 @@ class Work:
         self._concurrency = concurrency
         self._taken = 0
         self._running: set[Task] = set()
+        self._held: dict[Held, Msg] = {}
+        """The latest delivery of each assignment that is performed here."""
         self._changed = asyncio.Event()
 
     def load(self) -> float:
@@ -96,20 +101,35 @@ class Work:
                     await self._connection.deafen(sub)
 
     async def _one(self, msg: Msg) -> None:
-        """One assignment, from its delivery to its outcome on the log; given back where it cannot be said how it stands."""
-        done = False
+        """One assignment, from its delivery to its outcome on the log; given back where it cannot be said how it stands.
+
+        One that is performed already is not begun again: the server had not heard that it is.
+        """
         try:
             assignment = msgspec.json.decode(msg.data, type=Assignment)
-            done = await self._perform(assignment, msg)
         except msgspec.MsgspecError:
             log.exception("%s is no assignment", msg.subject)
-            done = True
+            self._free()
+            await _settle(msg, done=True)
+            return
+        held = (assignment.task.task_id, assignment.fence)
+        again = held in self._held
+        self._held[held] = msg
+        if again:
+            self._free()
+            return
+        done = False
+        try:
+            done = await self._perform(assignment, held)
         finally:
-            self._taken -= 1
-            self._changed.set()
-            await _settle(msg, done=done)
+            self._free()
+            await _settle(self._held.pop(held), done=done)
 
-    async def _perform(self, assignment: Assignment, msg: Msg) -> bool:
+    def _free(self) -> None:
+        self._taken -= 1
+        self._changed.set()
+
+    async def _perform(self, assignment: Assignment, held: Held) -> bool:
         """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""
         task = Task(self._connection, self._names, assignment, self._changed)
         heard: Subscription | None = None
@@ -120,7 +140,7 @@ class Work:
             if not await self._known(task):
                 return False
             if not task.lost.is_set():
-                await self._do(task, assignment, msg)
+                await self._do(task, assignment, held)
             return True
         except (nats.errors.Error, OSError) as e:
             log.info("assignment of %s goes back: %s", task.task_id, str(e) or type(e).__name__)
@@ -141,9 +161,9 @@ class Work:
                 return True
         return False
 
-    async def _do(self, task: Task, assignment: Assignment, msg: Msg) -> None:
-        begun = assignment.fence > 1 or msg.metadata.num_delivered > 1
-        life = asyncio.create_task(task.keep(msg), name=f"lease of {task.task_id}")
+    async def _do(self, task: Task, assignment: Assignment, held: Held) -> None:
+        begun = assignment.fence > 1 or self._held[held].metadata.num_delivered > 1
+        life = asyncio.create_task(task.keep(lambda: self._held[held]), name=f"lease of {task.task_id}")
         skill = asyncio.create_task(self._outcome(task, assignment, begun=begun), name=f"perform {task.task_id}")
         lost = asyncio.create_task(task.lost.wait(), name=f"watch {task.task_id}")
         try:
