@@ -101,7 +101,6 @@ class NatsServer(Server):
         """Write the configuration, start, and return when it answers. Raises ServerFailed, also if it is older than 2.12."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = self._folder / "nats.conf"
-        configuration.touch(mode=0o600)
         configuration.write_text(self._configuration())
         self._child = await spawn(
             [program(), "--config", configuration], self._log, death_signal=signal.SIGTERM, stop_signal=signal.SIGTERM, stop_s=STOP_S

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bus import on_disk
 from tests.faults import disk
 
 pytestmark = pytest.mark.skipif(disk.missing() is not None, reason=disk.missing() or "")
@@ -18,11 +19,11 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> disk.Disk:
     return kind(tmp_path / "disk").make(SIZE_BYTES)
 
 
-def after_a_cut(made: disk.Disk, tmp_path: Path, at: Path) -> dict[str, bytes]:
+def after_a_cut(made: disk.Disk, tmp_path: Path) -> dict[str, bytes]:
     """What is in the files of a disk whose power was cut now."""
     copy = made.copied(tmp_path / "copy")
     with copy.mounted(tmp_path / "again"):
-        return {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir() if path.is_file()}
+        return {path.name: path.read_bytes() for path in (tmp_path / "again").rglob("*") if path.is_file()}
 
 
 def test_what_was_synced_is_there_and_what_was_not_is_gone(made: disk.Disk, tmp_path: Path) -> None:
@@ -34,11 +35,23 @@ def test_what_was_synced_is_there_and_what_was_not_is_gone(made: disk.Disk, tmp_
             os.fsync(file.fileno())
         with (at / "overwritten").open("wb") as file:
             file.write(TEXT)
-        found = after_a_cut(made, tmp_path, at)
+        found = after_a_cut(made, tmp_path)
         assert found["synced"] == TEXT
         assert found.get("unsynced", b"") == b""
         assert found.get("overwritten", b"") == b""
         assert (at / "unsynced").read_bytes() == TEXT  # the disk itself goes on
+
+
+def test_what_is_said_to_be_on_disk_is_there_and_what_was_removed_is_not(made: disk.Disk, tmp_path: Path) -> None:
+    with made.mounted(tmp_path / "at") as at:
+        for name in ("new", "replaced", "removed"):
+            on_disk.write(at / name, b"old")
+        on_disk.write(at / "replaced", TEXT)
+        on_disk.remove(at / "removed")
+        (at / "tree").mkdir()
+        (at / "tree" / "leaf").write_bytes(TEXT)
+        on_disk.sync_tree(at / "tree")
+        assert after_a_cut(made, tmp_path) == {"new": b"old", "replaced": TEXT, "leaf": TEXT}
 
 
 def test_a_disk_with_a_cache_loses_what_was_handed_down_without_a_flush(tmp_path: Path) -> None:
@@ -51,7 +64,7 @@ def test_a_disk_with_a_cache_loses_what_was_handed_down_without_a_flush(tmp_path
             os.fsync(descriptor)
             os.pwrite(descriptor, b"b" * 4096, 0)
             disk.handed_down(descriptor)
-            found[kind] = after_a_cut(made, tmp_path, at)["file"][:1]
+            found[kind] = after_a_cut(made, tmp_path)["file"][:1]
             os.close(descriptor)
     assert found == {disk.Disk: b"b", disk.CachedDisk: b"a"}
 
