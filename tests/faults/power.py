@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import copy
 import signal
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -129,6 +130,13 @@ def judge_seen(verdict: Verdict, ledger: Ledger, seen: Mapping[int, str]) -> Non
     first = min(stands, default=0)
     gone = [seq for seq, ident in seen.items() if seq >= first and stands.get(seq) != ident]
     verdict.find("entries that were read from the log are not there any more", gone, lost=True)
+
+
+def kept_log(ledger: Ledger) -> Path:
+    """A file with the log as it was read, an entry a line, to see what went wrong."""
+    with tempfile.NamedTemporaryFile(prefix="cerebro-log-", suffix=".jsonl", delete=False) as file:
+        file.writelines(msgspec.json.encode(entry) + b"\n" for entry in ledger.entries)
+    return Path(file.name)
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -277,6 +285,8 @@ class Remains:
         judge_effects(verdict, ledger, load)
         judge_rows(verdict, ledger, load, await self.rows(), first)
         judge_seen(verdict, ledger, seen)
+        if verdict.broken:
+            verdict.figures["log kept in"] = str(kept_log(ledger))
         kept = {entry.event_id for entry in copied}
         verdict.find("acknowledged lessons are not kept", [i for i in load.acknowledged.lessons if i not in kept], lost=True)
         return verdict

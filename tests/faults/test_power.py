@@ -14,7 +14,7 @@ from tests.faults.chances import Chances, number
 from tests.faults.disk import CachedDisk, Disk, Journal
 from tests.faults.invariants import Judge
 from tests.faults.load import Load
-from tests.faults.power import LATE_S, SIZE_BYTES, Cut, Witness, cut, cut_while_recovering, judge_seen, mesh_on, remains_on
+from tests.faults.power import LATE_S, SIZE_BYTES, Cut, Witness, cut, cut_while_recovering, judge_seen, kept_log, mesh_on, remains_on
 from tests.faults.report import Report
 from tests.integration.launched import Up
 from tests.integration.rest import client, eventually, post
@@ -128,6 +128,8 @@ class Series:
         judge = Judge(up, load, late_s=LATE_S)
         verdict = await judge.verdict()
         judge_seen(verdict, judge.ledger, self._witness.seen)
+        if verdict.broken:
+            verdict.figures["log kept in"] = str(kept_log(judge.ledger))
         self.report.verdict(verdict)
         assert not verdict.broken, verdict.broken
 
