@@ -75,9 +75,19 @@ class Stopped:
             self._send(process, signal.SIGCONT)
 
     def kill(self) -> None:
-        for process in self._known.values():
+        """End all of them at once. PostgreSQL's first process may end by itself, when nobody hears it any more: killed it leaves memory
+        behind.
+        """
+        known = list(self._known.values())
+        postmasters = [p for p in known if is_postmaster(p)]
+        for process in known:
+            self._send(process, signal.SIGQUIT if process in postmasters else signal.SIGKILL)
+        for process in postmasters:
+            self._send(process, signal.SIGCONT)
+        _, left = psutil.wait_procs(known, timeout=GONE_WAIT_S)
+        for process in left:
             self._send(process, signal.SIGKILL)
-        _, left = psutil.wait_procs(list(self._known.values()), timeout=GONE_WAIT_S)
+        _, left = psutil.wait_procs(left, timeout=GONE_WAIT_S)
         assert not [p for p in left if p.status() != psutil.STATUS_ZOMBIE], left
 
     @staticmethod
@@ -137,6 +147,14 @@ def kept_log(ledger: Ledger) -> Path:
     with tempfile.NamedTemporaryFile(prefix="cerebro-log-", suffix=".jsonl", delete=False) as file:
         file.writelines(msgspec.json.encode(entry) + b"\n" for entry in ledger.entries)
     return Path(file.name)
+
+
+def is_postmaster(process: psutil.Process) -> bool:
+    try:
+        parent = process.parent()
+        return process.name() == "postgres" and (parent is None or parent.name() != "postgres")
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Cut(msgspec.Struct, frozen=True):
