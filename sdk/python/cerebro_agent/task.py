@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -75,12 +74,12 @@ class Task:
 
     # what the worker does with it
 
-    async def keep(self, latest: Callable[[], Msg]) -> None:
-        """Show every now and then that the work goes on: to the mesh, which extends the lease, and by its latest delivery to the server."""
+    async def keep(self, msg: Msg) -> None:
+        """Show every now and then that the work goes on: to the mesh, which extends the lease, and to the server."""
         while True:
             try:
                 await self._tell(self._progress)
-                await latest().in_progress()
+                await msg.in_progress()
             except (AgentError, nats.errors.Error, OSError) as e:
                 log.info("no sign of life for task %s: %s", self.task_id, e)
             await asyncio.sleep(self._lease_s / SIGNS_PER_LEASE)

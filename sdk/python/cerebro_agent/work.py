@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,11 +30,10 @@ RETRY_S = 0.5
 """Pause before something about a task is asked or told again."""
 LOOK_TRIES = 10
 """How often the mesh is asked how a task stands before its assignment goes back to the server."""
+DONE_LEN_MAX = 1_000
+"""Of how many assignments it is remembered that they are done with: the server hands out again what it was not told of."""
 MESSAGE_LEN_MAX = 2_000
 """Longest message of an unexpected error that is told, in characters."""
-
-Held = tuple[str, int]
-"""A task and the fence under which it is performed."""
 
 
 class Work:
@@ -47,8 +47,8 @@ class Work:
         self._concurrency = concurrency
         self._taken = 0
         self._running: set[Task] = set()
-        self._held: dict[Held, Msg] = {}
-        """The latest delivery of each assignment that is performed here."""
+        self._under_way: set[tuple[str, int]] = set()
+        self._done: deque[tuple[str, int]] = deque(maxlen=DONE_LEN_MAX)
         self._changed = asyncio.Event()
 
     def load(self) -> float:
@@ -101,35 +101,36 @@ class Work:
                     await self._connection.deafen(sub)
 
     async def _one(self, msg: Msg) -> None:
-        """One assignment, from its delivery to its outcome on the log; given back where it cannot be said how it stands.
-
-        One that is performed already is not begun again: the server had not heard that it is.
-        """
+        """One assignment, from its delivery to its outcome on the log; given back where it cannot be said how it stands."""
+        done: bool | None = False
         try:
             assignment = msgspec.json.decode(msg.data, type=Assignment)
+            done = await self._once(assignment, msg)
         except msgspec.MsgspecError:
             log.exception("%s is no assignment", msg.subject)
-            self._free()
-            await _settle(msg, done=True)
-            return
-        held = (assignment.task.task_id, assignment.fence)
-        again = held in self._held
-        self._held[held] = msg
-        if again:
-            self._free()
-            return
-        done = False
-        try:
-            done = await self._perform(assignment, held)
+            done = True
         finally:
-            self._free()
-            await _settle(self._held.pop(held), done=done)
+            self._taken -= 1
+            self._changed.set()
+            if done is not None:
+                await _settle(msg, done=done)
 
-    def _free(self) -> None:
-        self._taken -= 1
-        self._changed.set()
+    async def _once(self, assignment: Assignment, msg: Msg) -> bool | None:
+        """Whether it is done with; None where it was handed out again and is still worked on, because no sign of that was heard."""
+        key = assignment.task.task_id, assignment.fence
+        if key in self._under_way:
+            return None
+        if key in self._done:
+            return True
+        self._under_way.add(key)
+        try:
+            if done := await self._perform(assignment, msg):
+                self._done.append(key)
+            return done
+        finally:
+            self._under_way.discard(key)
 
-    async def _perform(self, assignment: Assignment, held: Held) -> bool:
+    async def _perform(self, assignment: Assignment, msg: Msg) -> bool:
         """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""
         task = Task(self._connection, self._names, assignment, self._changed)
         heard: Subscription | None = None
@@ -140,7 +141,7 @@ class Work:
             if not await self._known(task):
                 return False
             if not task.lost.is_set():
-                await self._do(task, assignment, held)
+                await self._do(task, assignment, msg)
             return True
         except (nats.errors.Error, OSError) as e:
             log.info("assignment of %s goes back: %s", task.task_id, str(e) or type(e).__name__)
@@ -161,9 +162,9 @@ class Work:
                 return True
         return False
 
-    async def _do(self, task: Task, assignment: Assignment, held: Held) -> None:
-        begun = assignment.fence > 1 or self._held[held].metadata.num_delivered > 1
-        life = asyncio.create_task(task.keep(lambda: self._held[held]), name=f"lease of {task.task_id}")
+    async def _do(self, task: Task, assignment: Assignment, msg: Msg) -> None:
+        begun = assignment.fence > 1 or msg.metadata.num_delivered > 1
+        life = asyncio.create_task(task.keep(msg), name=f"lease of {task.task_id}")
         skill = asyncio.create_task(self._outcome(task, assignment, begun=begun), name=f"perform {task.task_id}")
         lost = asyncio.create_task(task.lost.wait(), name=f"watch {task.task_id}")
         try:
