@@ -16,12 +16,14 @@ READ_BYTES: Final = 256 * 1024
 
 @contextmanager
 def written(path: Path) -> Iterator[zstandard.ZstdCompressionWriter]:
-    """A new file, compressed and on disk when the block ends."""
-    with private(path) as descriptor, os.fdopen(descriptor, "wb", closefd=False) as raw:
-        with zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).stream_writer(raw, closefd=False) as file:
-            yield file
-        raw.flush()
-        os.fsync(descriptor)
+    """A new file, compressed."""
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+    with (
+        private(path) as descriptor,
+        os.fdopen(descriptor, "wb", closefd=False) as raw,
+        compressor.stream_writer(raw, closefd=False) as file,
+    ):
+        yield file
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
+from bus import on_disk
 from bus import streams as declared
 from bus.connection import Bus
 from bus.errors import conflict
@@ -66,6 +67,8 @@ def restore_keys(folder: Path, data: Path) -> None:
         raise conflict(f"{data / KEYS} is there: a backup is restored into an empty place")
     data.mkdir(parents=True, exist_ok=True)
     shutil.copytree(folder / KEYS, data / KEYS)
+    on_disk.sync_tree(data / KEYS)
+    on_disk.sync(data)
 
 
 async def _same_log(bus: Bus, kept: Manifest) -> None:

@@ -48,7 +48,6 @@ async def save(bus: Bus, kept: str, folder: Path) -> dict[str, Any] | None:
                 os.write(descriptor, chunk.data)
                 if chunk.reply:  # not each is to be acknowledged
                     await bus.nc.publish(chunk.reply, b"")
-            os.fsync(descriptor)
     except (nats.errors.Error, TimeoutError) as e:
         raise Unavailable(f"{kept} stopped coming: {e}") from e
     finally:
