@@ -130,6 +130,8 @@ class Database:
             "max_parallel_workers_per_gather": "0",  # so does starting workers
             "plan_cache_mode": "force_custom_plan",  # an absent filter must vanish from the plan
             "client_min_messages": "warning",
+            # of a client that is gone and could not say so, the locks would be held for hours, and its own writes wait for them
+            "idle_in_transaction_session_timeout": str(int(self._settings.statement_timeout_s * 1000)),
             "hnsw.iterative_scan": "relaxed_order",  # or a filter of 1 % finds 3.5 % of what it should
             "hnsw.ef_search": str(self._settings.vector_ef_search),
         }
