@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import psutil
-from redis.exceptions import RedisError
 
 from bus.errors import CerebroError, Unavailable
-from memory.cache import Cache
+from memory.cache import AWAY, Cache
 from memory.database import RAISED, Database, statement
 from memory.embedding import Embedding
 from memory.holdings import holdings
@@ -118,7 +117,7 @@ async def _timed(check: Check) -> PartHealth:
     start = time.perf_counter()
     try:
         detail = await check()
-    except (*RAISED, CerebroError, RedisError) as e:
+    except (*RAISED, CerebroError, *AWAY) as e:
         return PartHealth(status="unhealthy", latency_ms=_since(start), detail=str(e) or type(e).__name__)
     return PartHealth(status="healthy", latency_ms=_since(start), detail=detail)
 

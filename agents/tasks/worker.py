@@ -21,7 +21,7 @@ from agents.tasks.split import input_of
 from bus import subjects
 from bus.cancelling import end
 from bus.delivery import Ack, Outcome, Retry
-from bus.errors import CerebroError, TooLarge
+from bus.errors import CerebroError, TimedOut, TooLarge, Unavailable
 from bus.ids import derived
 from bus.log import Delivery
 from bus.work import Work
@@ -127,6 +127,10 @@ class Worker:
             output, told = await self._work_off(assignment, noted, begun=begun)
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
+            return Failure(fence=fence, error=error, recalled=noted.receipt())
+        except (TimedOut, Unavailable) as e:  # what it asked is away, or late: that is no fault of the skill
+            log.info("%s on task %s: %s; it may be tried again", assignment.skill, assignment.task.task_id, e)
+            error = TaskError(code="unavailable", message=str(e)[:MESSAGE_LEN_MAX], retryable=True)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
         except Exception as e:
             log.exception("%s failed on task %s", assignment.skill, assignment.task.task_id)
