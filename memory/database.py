@@ -90,6 +90,9 @@ class Times:
         return QueryTimes(count=sum(self._counts), sum_s=self._sum_s, buckets=buckets)
 
 
+END_LOST: Final = statement("end_lost")
+
+
 async def leave(_connection: asyncpg.Connection) -> None:
     """Reset nothing when a connection goes back: no statement here changes its session, and each reset is a way to and fro."""
 
@@ -200,6 +203,17 @@ class Database:
     def times(self) -> Mapping[str, QueryTimes]:
         """The histogram of each statement that has run."""
         return {name: times.view() for name, times in self._times.items()}
+
+
+async def end_lost(database: Database, settings: MemorySettings) -> None:
+    """For ever: end the sessions whose client, one of ours, is gone without a word, so that nobody waits for what they hold."""
+    while True:
+        await asyncio.sleep(settings.statement_timeout_s / 2)
+        try:
+            if ended := await database.rows(END_LOST, settings.statement_timeout_s):
+                log.warning("%d sessions of PostgreSQL were ended, whose client is gone", len(ended))
+        except Unavailable as e:
+            log.debug("lost sessions are looked for later: %s", e)
 
 
 async def open_when_there(settings: MemorySettings, prepare: Callable[[str], Awaitable[None]]) -> Database:

@@ -16,7 +16,7 @@ from memory.cache import Cache
 from memory.concept_versions import Concepts
 from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
-from memory.database import Database, open_when_there
+from memory.database import Database, end_lost, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, opened
 from memory.fold import Fold, Projection
@@ -126,6 +126,7 @@ async def _serve(
             tasks.create_task(eraser.run(), name="eraser")
             tasks.create_task(bus.while_admitted(), name="admitted")
             tasks.create_task(sealer.run(), name="sealer")
+            tasks.create_task(end_lost(database, settings), name="lost sessions")
             if embedder is not None:
                 tasks.create_task(embedder.run(), name="embedder")
                 tasks.create_task(

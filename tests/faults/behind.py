@@ -15,6 +15,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -26,18 +27,23 @@ from cerebro import runfile
 from cerebro.address import Address
 from tests.faults.proxy import Proxy
 from tests.faults.redirect import redirected
-from tests.integration.launched import STOP_S, Up
+from tests.integration.launched import Up
 
+ROOT: Final = Path(__file__).parents[2]
 AGENTS: Final = ("aria", "nexus", "ricardo")
+PATIENCE_S: Final = 60.0
+"""Longest wait for the mesh to end. What it promises of that is looked at elsewhere, on a machine that does nothing else."""
 OUTSIDE: Final = "outside"
 LINKS: Final = (*((part, "nats") for part in (*AGENTS, "memory", "gateway", OUTSIDE)), ("memory", "postgres"), ("memory", "redis"))
 """Who reaches what; no other actor speaks to another server."""
 
 
 class Behind(Up):
-    """As `Up`, on free ports. `links`: the proxy of each part before each server."""
+    """As `Up`, on free ports. `links`: the proxy of each part before each server. `code`: the folder whose product runs; `settings` are
+    put into its environment.
+    """
 
-    def __init__(self, data: Path, rng: random.Random, **settings: str) -> None:
+    def __init__(self, data: Path, rng: random.Random, *, code: Path = ROOT, **settings: str) -> None:
         self.data = data
         self.output = data.with_suffix(".out")
         self._loop = asyncio.new_event_loop()
@@ -53,10 +59,8 @@ class Behind(Up):
             ports.setdefault(part, {})[server] = proxy.port
         command = [sys.executable, "-m", "tests.faults.redirect", json.dumps(ports), "up", str(data), "127.0.0.1:0", str(self._nats)]
         with self.output.open("w") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=self._environment(settings))
-
-    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **settings}
+            environment = {**os.environ, "PYTHONPATH": f"{code}:{ROOT}", **settings}  # these tests are not in a copy of the product
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
 
     def _upstream(self, server: str) -> Callable[[], tuple[str, int]]:
         def address() -> tuple[str, int]:
@@ -93,15 +97,18 @@ class Behind(Up):
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), self._loop))
 
     def _wait(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(STOP_S)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
     def stop(self) -> float:
         """End the mesh, then the proxies."""
         try:
-            return super().stop()
+            began = time.monotonic()
+            self.process.terminate()
+            self.process.wait(timeout=PATIENCE_S)
+            return time.monotonic() - began
         finally:
             for proxy in self.links.values():
                 self._wait(proxy.stop())
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(STOP_S)
+            self._thread.join(PATIENCE_S)
             self._loop.close()

@@ -21,7 +21,7 @@ from bus.settings import BusSettings
 from cerebro.embedded.nats import NatsServer
 from memory import migrations
 from memory.cache import Cache
-from memory.database import Database, Statement
+from memory.database import Database, Statement, end_lost
 from memory.settings import MemorySettings
 from schemas.entry import Entry
 from schemas.learning import Lesson
@@ -154,16 +154,21 @@ async def test_entries_that_were_lost_on_the_way_are_read_again(bus: Bus) -> Non
     assert (read, lost) == ([f"t{i}" for i in range(9)], [3, 7])
 
 
-async def test_what_a_lost_client_held_in_postgresql_is_let_go(fresh_database: str) -> None:
+@pytest.mark.parametrize("prepared", [False, True], ids=["between two statements", "within one"])
+async def test_what_a_lost_client_held_in_postgresql_is_let_go(fresh_database: str, *, prepared: bool) -> None:
     await migrations.apply(fresh_database)
     async with proxied(fresh_database) as (proxy, dsn):
-        database = Database(MemorySettings(postgres_dsn=dsn, statement_timeout_s=1.0, pool_size_min=1, pool_size_max=4))
+        settings = MemorySettings(postgres_dsn=dsn, statement_timeout_s=1.0, pool_size_min=1, pool_size_max=4)
+        database = Database(settings)
         await database.open()
+        looking = asyncio.create_task(end_lost(database, settings))
         take = Statement("take", "INSERT INTO memory_system.consumer_position (consumer, stream_seq) VALUES ('test', 1)")
 
         async def lost() -> None:
             async with database.transaction() as connection:
                 await database.run(connection, take)
+                if prepared:
+                    await connection.prepare("SELECT 1")
                 assert proxy.half_open() >= 1
                 await database.run(connection, take)
 
@@ -175,6 +180,8 @@ async def test_what_a_lost_client_held_in_postgresql_is_let_go(fresh_database: s
             return True
 
         await eventually(taken, away=(Unavailable,))
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
         await proxy.calm()
         await database.close()
 
