@@ -74,21 +74,29 @@ TROUBLES: Final = (
 
 
 class Network:
-    """Of one mesh. Each trouble is told to `report`."""
+    """Of one mesh. Each trouble is told to `report`. `links`: only those are hit, each alone."""
 
-    def __init__(self, mesh: Behind, rng: random.Random, report: Report, troubles: Sequence[Trouble] = TROUBLES) -> None:
+    def __init__(
+        self,
+        mesh: Behind,
+        rng: random.Random,
+        report: Report,
+        troubles: Sequence[Trouble] = TROUBLES,
+        links: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._mesh = mesh
         self._rng = rng
         self._report = report
         self._troubles = troubles
+        self._links = links
 
     async def trouble(self) -> list[str]:
         """One trouble; returns when the mesh is well again, with what is not if that takes too long."""
         rng, mesh = self._rng, self._mesh
         await asyncio.sleep(rng.uniform(0, PAUSE_S_MAX))
         trouble = rng.choice(self._troubles)
-        part, server = rng.choice(list(mesh.links))
-        hit = mesh.before(server) if rng.random() < ALL_SHARE else [mesh.links[part, server]]
+        part, server = rng.choice(self._links or list(mesh.links))
+        hit = mesh.before(server) if not self._links and rng.random() < ALL_SHARE else [mesh.links[part, server]]
         lasts_s = rng.uniform(*LASTS_S)
         began = time.monotonic()
         for proxy in hit:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvloop
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from bus import subjects
@@ -19,6 +20,7 @@ from bus.log import follow
 from bus.service import Service
 from bus.settings import BusSettings
 from cerebro.embedded.nats import NatsServer
+from cerebro_agent.connection import Connection
 from memory import migrations
 from memory.cache import Cache
 from memory.database import Database, Statement, end_lost
@@ -113,18 +115,31 @@ async def test_a_server_that_does_not_ask_goes_on_asking_who_is_gone(tmp_path: P
         await service.stop()
 
 
+async def dropped(nc: Client, proxy: Proxy) -> None:
+    """Fill the connection until nothing more is taken in; return when there is another."""
+    proxy.stall()
+    for _ in range(64):  # more than the sockets hold
+        if nc.is_connected:
+            await nc.publish("anything", MIB)
+        await asyncio.sleep(0)
+
+    async def back() -> bool:
+        return proxy.accepted == 2 and nc.is_connected
+
+    await eventually(back, 60)
+
+
 async def test_one_that_is_full_is_dropped_after_a_moment(tmp_path: Path) -> None:
     async with nats_behind(tmp_path, PING_S) as (proxy, through, _):
-        proxy.stall()
-        for _n in range(64):  # more than the sockets hold
-            if through.connected:
-                await through.nc.publish("anything", MIB)
-            await asyncio.sleep(0)
+        await dropped(through.nc, proxy)
 
-        async def back() -> bool:
-            return proxy.accepted == 2 and through.connected
 
-        await eventually(back)
+async def test_the_sdk_drops_one_that_is_full_too(nats_url: str) -> None:
+    async with proxied(nats_url) as (proxy, url):
+        connection = await Connection.open(url, None, "ops", "_INBOX.ops")
+        await dropped(connection.nc, proxy)
+        await proxy.calm()
+        await connection.nc.close()
 
 
 async def test_entries_that_were_lost_on_the_way_are_read_again(bus: Bus) -> None:
