@@ -22,6 +22,10 @@ SLOWED_MAX: Final = 5.0
 """The others may be answered so much later by the half of their answers, beside the flood that makes somebody slow."""
 SLOWED_S: Final = 1.0
 """Or as late as this, where they were answered very soon."""
+GROWN_BYTES_MAX: Final = 128 * 2**20
+"""Most that the resident memory of one process of ours may grow meanwhile."""
+SERVERS: Final = {"nats": 384 * 2**20, "postgres": 512 * 2**20, "redis": 384 * 2**20}
+"""The same of a server, which keeps some of what passes for as long as there is room."""
 TIMEOUT_S: Final = 30.0
 
 
@@ -52,8 +56,8 @@ class Others:
         self._largest: dict[str, int] = {}
 
     @asynccontextmanager
-    async def while_slow(self, kind: str, grown_bytes_max: int) -> AsyncIterator[None]:
-        """Look at them for a while, and then all the time that this lasts; nobody may grow by more than that meanwhile."""
+    async def while_slow(self, kind: str) -> AsyncIterator[None]:
+        """Look at them for a while, and then all the time that this lasts."""
         plain = await self._answered(asyncio.Event(), PLAIN_S)
         at_first, self._largest = self._processes.rss(), {}
         stop = asyncio.Event()
@@ -70,7 +74,7 @@ class Others:
         self._report.figure(f"grown, {kind}, MiB", {name: round(g / 2**20, 1) for name, g in sorted(grown.items())})
         if during > max(SLOWED_S, SLOWED_MAX * before):
             self.broken.append(f"the others were answered within {during:.2f} s, and {before:.2f} s before")
-        self.broken += [f"{n} grew by {g:,} bytes" for n, g in grown.items() if g > grown_bytes_max]
+        self.broken += [f"{n} grew by {g:,} bytes" for n, g in grown.items() if g > SERVERS.get(n, GROWN_BYTES_MAX)]
         self.broken += self._processes.faults()
 
     async def _answered(self, stop: asyncio.Event, for_s: float = float("inf")) -> list[float]:
