@@ -128,10 +128,9 @@ class Worker:
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
-        except (TimedOut, Unavailable) as e:  # what it asked is away, or late: that is no fault of the skill
-            log.info("%s on task %s: %s; it may be tried again", assignment.skill, assignment.task.task_id, e)
-            error = TaskError(code="unavailable", message=str(e)[:MESSAGE_LEN_MAX], retryable=True)
-            return Failure(fence=fence, error=error, recalled=noted.receipt())
+        except (Unavailable, TimedOut) as e:
+            log.info("%s does not come to its end on task %s: %s", assignment.skill, assignment.task.task_id, e)
+            return Failure(fence=fence, error=TaskError(code="unavailable", message=str(e), retryable=True), recalled=noted.receipt())
         except Exception as e:
             log.exception("%s failed on task %s", assignment.skill, assignment.task.task_id)
             self._tasks.emotion.feel("error", f"{assignment.skill} failed: {type(e).__name__}")

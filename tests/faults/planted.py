@@ -86,7 +86,7 @@ BUGS: Final = (
             Change(PASSAGES, "ORDER BY place\n", "ORDER BY place\n    ON CONFLICT DO NOTHING\n"),
         ),
         victims=("memory", "postgres"),
-        shows="texts have more than one row",
+        shows="places of the log have more than one row",
     ),
     Planted(
         name="a publish is tried again under a new id",
