@@ -19,6 +19,8 @@ from tests.faults.report import Report
 
 LASTS_S: Final = (0.2, 10.0)
 """How long what passes lasts: less and more than a lease, a statement's time and a connection's."""
+SOON_S: Final = (0.1, 2.0)
+"""Sooner than a reader of the log takes silence for the end of its consumer: it goes on behind a hole."""
 PAUSE_S_MAX: Final = 1.0
 """Longest pause between what is well again and the next trouble."""
 ALL_SHARE: Final = 0.2
@@ -32,11 +34,12 @@ LOOK_S: Final = 0.1
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """What is done to a proxy, by chance; `passes`: after a while it is over, else the ends must find out."""
+    """What is done to a proxy, by chance; `passes`: it is over after so long as `lasts_s` says, else the ends must find out."""
 
     kind: str
     begin: Callable[[Proxy, random.Random], Any]
     passes: bool = True
+    lasts_s: tuple[float, float] = LASTS_S
 
 
 def _delay(proxy: Proxy, rng: random.Random) -> None:
@@ -64,6 +67,7 @@ TROUBLES: Final = (
     Trouble("delay", _delay),
     Trouble("throttle", _throttle),
     Trouble("cut in mid-frame", _cut),
+    Trouble("swallowed, then reset", _half_open("down"), lasts_s=SOON_S),
     Trouble("half-open", _half_open(), passes=False),
     Trouble("half-open to the server", _half_open("up"), passes=False),
     Trouble("half-open from the server", _half_open("down"), passes=False),
@@ -97,7 +101,7 @@ class Network:
         trouble = rng.choice(self._troubles)
         part, server = rng.choice(self._links or list(mesh.links))
         hit = mesh.before(server) if not self._links and rng.random() < ALL_SHARE else [mesh.links[part, server]]
-        lasts_s = rng.uniform(*LASTS_S)
+        lasts_s = rng.uniform(*trouble.lasts_s)
         began = time.monotonic()
         for proxy in hit:
             await mesh.do(lambda proxy=proxy: trouble.begin(proxy, rng))  # type: ignore[misc]

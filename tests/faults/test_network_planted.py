@@ -70,7 +70,7 @@ ALL: Final = (
             "have no row",
             Change("bus/log.py", "                return batch[:i]", "                break"),
         ),
-        some("cut in mid-frame"),
+        some("swallowed, then reset"),
         (("memory", "nats"),),
     ),
     Caught(
