@@ -27,12 +27,12 @@ from cerebro import runfile
 from cerebro.address import Address
 from tests.faults.proxy import Proxy
 from tests.faults.redirect import redirected
-from tests.integration.launched import Up
+from tests.integration.launched import Up, until
 
 ROOT: Final = Path(__file__).parents[2]
 AGENTS: Final = ("aria", "nexus", "ricardo")
-PATIENCE_S: Final = 60.0
-"""Longest wait for the mesh to end. What it promises of that is looked at elsewhere, on a machine that does nothing else."""
+PATIENCE_S: Final = 300.0
+"""Longest wait for the mesh to start, or to end. What it promises of that is looked at elsewhere, on a machine that does nothing else."""
 OUTSIDE: Final = "outside"
 LINKS: Final = (*((part, "nats") for part in (*AGENTS, "memory", "gateway", OUTSIDE)), ("memory", "postgres"), ("memory", "redis"))
 """Who reaches what; no other actor speaks to another server."""
@@ -71,6 +71,11 @@ class Behind(Up):
             return parts.hostname, parts.port
 
         return address
+
+    def wait_until_ready(self) -> "Behind":
+        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), PATIENCE_S)
+        assert self.process.poll() is None, self.output.read_text()
+        return self
 
     @property
     def run(self) -> runfile.Run:
