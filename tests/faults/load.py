@@ -43,9 +43,9 @@ TIMEOUT_S: Final = 20.0
 """Longest wait for an answer of REST: longer than any answer may take by itself."""
 HONEST: Final = {429, 503, 504}
 """How a mesh with a fault may refuse."""
-STIMULUS: Final = "/neural-mesh/emotional-sync"
-HONEST_OF: Final = {STIMULUS: HONEST | {409}}
-"""An agent that is gone can appraise nothing, and that is told."""
+STIMULUS, TASK = "/neural-mesh/emotional-sync", "/neural-mesh/task-distribute"
+HONEST_OF: Final = {STIMULUS: HONEST | {404, 409}, TASK: HONEST | {422}}
+"""Who is gone can appraise nothing, and after a minute nobody waits for its skills. Whether that is so, the log tells: see the oracle."""
 INPUTS: Final[dict[str, dict[str, Any]]] = {
     "infrastructure_management": {},
     "knowledge_synthesis": {"question": "what happened"},
@@ -220,7 +220,7 @@ class Load:
     async def _task(self, http: httpx.AsyncClient, skill: str, given: dict[str, Any]) -> bool:
         timeout_s = self._rng.choice([5.0, 60.0, 60.0])
         body = {"title": self._said(), "required_skills": [skill], "input": given, "timeout_s": timeout_s}
-        if answer := await self._post(http, "/neural-mesh/task-distribute", body):
+        if answer := await self._post(http, TASK, body):
             self.acknowledged.tasks.append(answer["task_id"])
         return answer is not None
 
