@@ -29,10 +29,11 @@ from nats.js.kv import KeyValue
 from bus import entries, subjects, telemetry
 from bus.errors import CerebroError, Conflict, Misconfigured, Refused, TimedOut, TooLarge, Unavailable, refusal
 from bus.group import Acknowledged, Group, Wire
+from bus.hanging_up import patient_no_longer
 from bus.ids import uuid7
 from bus.received import guarded
 from bus.refusals import Refusals
-from bus.settings import BusSettings
+from bus.settings import PINGS_UNANSWERED_MAX, BusSettings
 from bus.subjects import Subject
 from schemas.entry import Entry, Malformed
 from schemas.problem import Problem
@@ -154,8 +155,8 @@ class Bus:
             apply_types=False,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
-            ping_interval=5,
-            max_outstanding_pings=2,
+            ping_interval=settings.ping_s,  # type: ignore[arg-type]  # nats-py sleeps for so long: fractions are fine
+            max_outstanding_pings=PINGS_UNANSWERED_MAX,
             pending_size=PENDING_BYTES_MAX,
             error_cb=refusals.heard,
             inbox_prefix=settings.inbox(name),
@@ -163,7 +164,7 @@ class Bus:
         )
         try:
             async with asyncio.timeout(wait_s):
-                nc = guarded(await refusals.unless_refused(broker.connect()))
+                nc = patient_no_longer(guarded(await refusals.unless_refused(broker.connect())))
         except (OSError, nats.errors.Error, TimeoutError) as e:
             raise Unavailable(f"NATS does not answer at {settings.nats_url}: {e}") from e
         version = nc.connected_server_version

@@ -5,6 +5,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+PINGS_UNANSWERED_MAX = 2
+"""How many questions whether it is there an end of a connection may leave unanswered."""
+
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach NATS and how long the log is kept."""
@@ -19,6 +22,10 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """File with this client's certificate (PEM) and those up to the root's, where the server asks for one."""
     nats_cert_key: str = ""
     """File with the private key (PEM) of `nats_cert`."""
+    ping_s: Annotated[float, Meta(ge=0.5, le=120)] = 5.0
+    """How often both ends of a connection ask whether the other is there. One that does not answer twice is taken for lost: after three
+    times this at the latest, even where nobody said that it was gone.
+    """
     prefix: Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,32}$")] = ""
     """Put before every subject, stream and bucket, so that several meshes share a server. Empty: none."""
     publish_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0

@@ -123,6 +123,8 @@ class _MemoryFigures(Collector):
 
     @staticmethod
     def _database(stats: MemoryStats) -> Iterator[Metric]:
+        if stats.unpersisted is not None:
+            yield GaugeMetricFamily("aria_memory_unpersisted_entries", "Entries of the log not persisted yet", value=stats.unpersisted)
         yield GaugeMetricFamily("aria_db_connections_active", "Active database connections", value=stats.db_connections)
         yield _histogram("aria_db_query_duration_seconds", "Database query execution time", "query_type", stats.queries)
 

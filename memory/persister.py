@@ -11,6 +11,7 @@ entries come all the time but only a few between two commits, the next waits a l
     id known, other content  a dead letter: the first stays
     forgotten before     no row, and the eraser empties its place
     PostgreSQL away      the batch waits in hand until it is back
+    PostgreSQL slow      a batch that is not done in the time of a statement is halved
 
 A dead letter is written before the place moves past its entry.
 """
@@ -158,6 +159,8 @@ class Persister:
             except Unavailable as e:
                 log.warning("%d entries wait: %s", len(rows), e)
                 await asyncio.sleep(self._settings.reconnect_pause_s)
+                if isinstance(e.__cause__, TimeoutError) and len(rows) > 1:  # so many may never be done in the time of a statement
+                    return await self._halves(rows)
 
     async def _committed(self, rows: Sequence[EpisodeRow]) -> list[EpisodeRow]:
         try:
@@ -178,6 +181,9 @@ class Persister:
             await self._bury([Refusal(rows[0].entry, reason)])
             await self._pass_over(rows[0].stream_seq)
             return []
+        return await self._halves(rows)
+
+    async def _halves(self, rows: Sequence[EpisodeRow]) -> list[EpisodeRow]:
         middle = len(rows) // 2
         return [*await self._persisted(rows[:middle]), *await self._persisted(rows[middle:])]
 

@@ -54,7 +54,9 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     connection_idle_s_max: Positive = 300.0
     """An idle connection beyond `pool_size_min` is closed after this."""
     statement_timeout_s: Positive = 10.0
-    """Longest time of one SQL statement; also of the wait for a free connection."""
+    """Longest time of one SQL statement; also of the wait for a free connection, and of the silence within a transaction after which
+    PostgreSQL takes its client for lost and undoes it.
+    """
     reconnect_pause_s: Positive = 0.5
     """Pause between two tries to reach PostgreSQL."""
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+from bus.settings import PINGS_UNANSWERED_MAX, BusSettings
 from cerebro.address import ANYWHERE, Address
 from cerebro.embedded.child import ServerFailed, spawn
 from cerebro.embedded.readiness import first_line, page, wait_until_ready
@@ -34,6 +35,8 @@ server_name: {name}
 host: "{host}"
 port: {port}
 max_payload: {payload}
+ping_interval: "{ping_ms}ms"  # a client that is gone and could not say so would be asked for minutes, and its questions with it
+ping_max: {pings}
 jetstream {{
   store_dir: {store}
   sync_interval: always  # acknowledged means on disk; the default loses every acknowledged message at a power cut
@@ -70,7 +73,8 @@ class NatsServer(Server):
     """NATS at `address`, which it keeps over restarts with its store in `folder`.
 
     `users`: a file that says who is admitted and what each may do, below `folder`; it is read again on SIGHUP, which cuts the connections
-    of those that are not in it any more. Without one everybody is admitted and may do everything.
+    of those that are not in it any more. Without one everybody is admitted and may do everything. `ping_s`: how often a client is asked
+    whether it is there.
     """
 
     name = "nats"
@@ -82,10 +86,12 @@ class NatsServer(Server):
         address: Address = ANYWHERE,
         users: Path | None = None,
         tls: NatsServerSettings = NO_TLS,
+        ping_s: float = BusSettings().ping_s,
     ) -> None:
         super().__init__()
         self._users = users
         self._tls = tls
+        self._ping_s = ping_s
         self._folder = folder.absolute()
         self._log = log
         self._address = address.chosen()
@@ -139,6 +145,8 @@ class NatsServer(Server):
             host=self._address.host,
             port=self._address.port,
             payload=PAYLOAD_MAX_BYTES,
+            ping_ms=int(self._ping_s * 1000),
+            pings=PINGS_UNANSWERED_MAX,
             store=json.dumps(str(self._folder)),
             monitor=self._monitor,
             path=self._path,

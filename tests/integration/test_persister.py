@@ -45,6 +45,13 @@ class Gate:
         await self.open.wait()
 
 
+class Slow:
+    """A projection that takes its time for each row."""
+
+    async def take(self, connection: Connection, fresh: Sequence[EpisodeRow]) -> None:
+        await connection.execute("SELECT pg_sleep($1)", 0.1 * len(fresh))
+
+
 class Broken:
     async def take(self, _connection: Connection, _fresh: Sequence[EpisodeRow]) -> None:
         raise RuntimeError("a bug")
@@ -56,7 +63,7 @@ def _nobody() -> None:
 
 @asynccontextmanager
 async def made(
-    bus: Bus, settings: MemorySettings, *projections: Gate | Broken, announce: Callable[[], None] = _nobody
+    bus: Bus, settings: MemorySettings, *projections: Gate | Slow | Broken, announce: Callable[[], None] = _nobody
 ) -> AsyncIterator[Persister]:
     await migrations.apply(settings.postgres_dsn)
     database = Database(settings)
@@ -67,7 +74,7 @@ async def made(
 
 
 @asynccontextmanager
-async def running(bus: Bus, settings: MemorySettings, *projections: Gate) -> AsyncIterator[Persister]:
+async def running(bus: Bus, settings: MemorySettings, *projections: Gate | Slow) -> AsyncIterator[Persister]:
     async with made(bus, settings, *projections) as persister:
         task = asyncio.create_task(persister.run())
         try:
@@ -137,6 +144,11 @@ class TestReadAhead:
             await bus.publish_batch([note(n) for n in range(100)])
             await persisted(settings, "note-99")
         assert max(len(portion) for portion in gate.portions) <= 7
+
+    async def test_one_that_is_too_slow_for_a_statements_time_is_halved(self, bus: Bus, settings: MemorySettings) -> None:
+        await bus.publish_batch([note(n) for n in range(30)])
+        async with running(bus, msgspec.structs.replace(settings, statement_timeout_s=1.0), Slow()):
+            assert await persisted(settings, "note-29") == [f"note-{n}" for n in range(30)]
 
     async def test_poison_in_joined_batches_is_buried_alone(self, bus: Bus, settings: MemorySettings) -> None:
         too_long = Outgoing(row=subjects.EPISODE, body=Action(action_type="note"), tokens={"agent": "nexus"}, msg_id="x" * 300)
