@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is written to stderr: this level and above."""
     log_file_bytes_max: Annotated[int, Meta(ge=4_096)] = LOG_FILE_BYTES_MAX
-    """Longest log of a process of `cerebro up`: then it begins anew within two seconds, and the one before is kept as `NAME.old`. 16 MiB."""
+    """Longest log of a process of `cerebro up`: then it begins anew within two seconds; the one before is kept as `NAME.old`. 16 MiB."""
 
 
 class SettingsError(Exception):
