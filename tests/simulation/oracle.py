@@ -73,11 +73,19 @@ class Job(msgspec.Struct):
 
 
 class Oracle:
-    """`skills_of`: what each built-in agent can do. `ids_kept`: whether message ids are remembered for the whole run."""
+    """`skills_of`: what each agent can do that is looked at. `ids_kept`: whether message ids are remembered for the whole run.
 
-    def __init__(self, skills_of: dict[str, list[str]], *, ids_kept: bool) -> None:
+    `late_s_max`: how long after its time an expired task has ended at the latest. `faded_max`: how far a coordinate fades between two
+    entries of one affect.
+    """
+
+    def __init__(
+        self, skills_of: dict[str, list[str]], *, ids_kept: bool, late_s_max: float = LATE_S_MAX, faded_max: float = FADED_MAX
+    ) -> None:
         self._skills_of = skills_of
         self._ids_kept = ids_kept
+        self._late_s_max = late_s_max
+        self._faded_max = faded_max
         self.polls: dict[str, Poll] = {}
         self.jobs: dict[str, Job] = {}
         self.outcomes: dict[str, list[int]] = {}
@@ -235,7 +243,7 @@ class Oracle:
         body: Finished = entry.body
         demand(job.finished is None, f"{entry.subject} is finished twice")
         job.finished = body
-        in_time = entry.time - job.deadline <= timedelta(seconds=LATE_S_MAX)
+        in_time = entry.time - job.deadline <= timedelta(seconds=self._late_s_max)
         demand(in_time, f"{entry.subject}: finished as {body.status} long after its time")
         if job.outcome is not None:
             same = (body.status, body.agent, body.output) == (job.outcome.status, job.outcome.agent, job.outcome.output)
@@ -282,7 +290,7 @@ class Oracle:
         before, self.affects[entry.agent] = self.affects.get(entry.agent), entry
         if before is not None and (intensity := self.intensities.get(entry.event_id)) is not None:
             moved = max(abs(x - y) for x, y in zip(_point(entry), _point(before), strict=True))
-            bounded = moved <= intensity * STEP_MAX + FADED_MAX or not self._ids_kept  # an old state sent again stands last
+            bounded = moved <= intensity * STEP_MAX + self._faded_max or not self._ids_kept  # an old state sent again stands last
             demand(bounded, f"{entry.agent} is moved by {moved:.2f} at intensity {intensity:.2f}")
         self.answers[entry.event_id] = self.answers.get(entry.event_id, 0) + 1
         demand(self.answers[entry.event_id] == 1 or not self._ids_kept, f"{entry.agent} answered {entry.event_id} twice")
