@@ -12,7 +12,7 @@ import nats.errors
 
 from bus.cancelling import end
 from bus.connection import Bus
-from bus.delivery import Outcome, Retry, Terminal, settle
+from bus.delivery import Ack, Outcome, Retry, Terminal, settle
 from bus.errors import CerebroError
 from bus.log import Delivery, Durable
 from bus.subjects import Subject
@@ -107,7 +107,7 @@ class Work:
 
     async def _outcome(self, delivery: Delivery) -> Outcome:
         if isinstance(delivery.entry, Malformed):
-            return Terminal(delivery.entry.reason)
+            return Ack()  # memory makes it a dead letter, as every malformed entry, once
         try:
             return await self._handler(delivery)
         except CerebroError as e:
