@@ -387,7 +387,8 @@ class Bus:
     async def ask(self, row: Subject, body: Any, *, timeout_s: float = 5.0) -> Any:
         """Ask a question and return its reply Struct.
 
-        Raises `Unavailable` (nobody is there), `TimedOut`, or `Refused` with the answerer's problem document.
+        Raises `Unavailable` (nobody is there, or who answers says that a part it needs is not), `TimedOut`, or `Refused` with the
+        answerer's problem document.
         """
         reply = await self._request(self.wire(row.subject()), self._encode(body), telemetry.outgoing(), timeout_s)
         if reply.headers and (code := reply.headers.get(ERROR_CODE)):
@@ -460,12 +461,15 @@ class _DuplicateInBatch(CerebroError):
     """One message of an atomic batch is known already: the server took none of them."""
 
 
-def _refused(code: str, reply: Msg) -> Refused:
+def _refused(code: str, reply: Msg) -> CerebroError:
+    """What an answer that tells of an error is raised as: that something is away, or late, is the same whoever says so."""
     text = (reply.headers or {}).get(ERROR_TEXT, "")
     try:
-        return Refused(msgspec.json.decode(reply.data, type=Problem))
+        refused = Refused(msgspec.json.decode(reply.data, type=Problem))
     except msgspec.MsgspecError:
-        return refusal(int(code) if code.isdigit() else 500, text)
+        refused = refusal(int(code) if code.isdigit() else 500, text)
+    again = {kind.status: kind for kind in (Unavailable, TimedOut)}.get(refused.problem().status)
+    return again(str(refused)) if again else refused
 
 
 def security(settings: BusSettings) -> NatsSecurity | None:

@@ -114,6 +114,7 @@ class Database:
         """Connect. The schema must be there (`migrations.apply`), because its vector types are registered. Raises what asyncpg does."""
         logging.getLogger("asyncpg.pool").addFilter(in_a_line)
         s = self._settings
+        logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # that PostgreSQL is away is said here, in a line and without a trace
         self._pool = await asyncpg.create_pool(
             s.postgres_dsn,
             min_size=min(s.pool_size_min, s.pool_size_max),

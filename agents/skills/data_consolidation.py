@@ -10,7 +10,7 @@ import msgspec
 
 from agents.skills.skill import Skill, SkillContext, SkillError
 from bus import subjects
-from bus.errors import CerebroError, Refused, TimedOut
+from bus.errors import CerebroError, Refused, TimedOut, Unavailable
 from schemas.concepts import ConsolidateRequest, ConsolidationReport
 from schemas.words import Time, Token
 
@@ -26,8 +26,8 @@ LATER_PAUSE_S = 0.5
 """Pause before it is asked again where memory says that it cannot now."""
 CONCEPTS_TOLD_MAX = 1_000
 """Most ids of concepts that are told."""
-LATER = frozenset({409, 503})
-"""What memory answers where another run is under way, or it is behind the log: ask again."""
+LATER = 409
+"""What memory answers where another run is under way: ask again, as where it is away or behind the log."""
 LATE = "consolidation_late"
 """The code of a run whose report did not come in time."""
 
@@ -106,8 +106,10 @@ async def _next_run(context: SkillContext, wanted: Wanted) -> ConsolidationRepor
             report: ConsolidationReport = await context.bus.ask(subjects.MEMORY_CONSOLIDATE, asked, timeout_s=min(RUN_S_MAX, left_s))
             return report
         except Refused as e:
-            if e.problem().status not in LATER:
+            if e.problem().status != LATER:
                 raise SkillError("consolidation_refused", f"memory refused to consolidate: {e}") from e
+            hindrance = str(e)
+        except Unavailable as e:
             hindrance = str(e)
         except TimedOut as e:
             raise SkillError(LATE, f"the run may go on, but its report is late: {e}", retryable=True) from e

@@ -98,30 +98,34 @@ def _action(request: ActionRequest) -> Action:
 async def _known(call: Call, actions: Sequence[ActionRequest], paths: Sequence[str]) -> dict[int, int]:
     """Position in the request → place on the log, of each supplied id that memory knows.
 
-    Raises 409 for other content, and for an id that was forgotten.
+    Raises 409 for other content, and for an id that was forgotten; where one look fails, what that raised.
     """
     supplied = [i for i, a in enumerate(actions) if a.episode_id is not None]
     lookups = asyncio.Semaphore(LOOKUPS_MAX)
     known: dict[int, int] = {}
     faults: list[FieldError] = []
+    failed: list[CerebroError] = []
 
     async def look(i: int) -> None:
         """Ask for one id, when its turn has come."""
-        async with lookups:
-            try:
+        try:
+            async with lookups:
                 view = await _get(call, cast("str", actions[i].episode_id))
-            except _ForgottenError:
-                faults.append(FieldError(path=paths[i], message="was forgotten, and is not remembered again"))
+            if view is None:
                 return
-        if view is None:
-            return
-        known[i] = view.stream_seq
-        if not await _same(call, actions[i], view):
-            faults.append(FieldError(path=paths[i], message="is known with other content"))
+            known[i] = view.stream_seq
+            if not await _same(call, actions[i], view):
+                faults.append(FieldError(path=paths[i], message="is known with other content"))
+        except _ForgottenError:
+            faults.append(FieldError(path=paths[i], message="was forgotten, and is not remembered again"))
+        except CerebroError as e:
+            failed.append(e)
 
     async with asyncio.TaskGroup() as group:
         for i in supplied:
             group.create_task(look(i), name=f"is episode {i} known")
+    if failed:
+        raise failed[0]
     if faults:
         refuse(faults[:20], status=409)
     return known

@@ -15,7 +15,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -105,7 +105,6 @@ def judge_log(verdict: Verdict, ledger: Ledger, load: Load) -> None:
     """What the log alone says."""
     acknowledged = load.acknowledged
     verdict.find("promises are broken in the log", ledger.broken)
-    stands = Counter(entry.event_id for entry in ledger.entries)
     texts = {e.event_id: e.body.action_details.get("text") for e in ledger.entries if e.name == subjects.EPISODE.name}
     proposals = {e.tokens["proposal"] for e in ledger.of(Proposal)}
     tasks = {e.tokens["task"] for e in ledger.of(Submission)}
@@ -120,12 +119,9 @@ def judge_log(verdict: Verdict, ledger: Ledger, load: Load) -> None:
     ):
         verdict.find(f"acknowledged {what} are not in the log", [i for i in said if i not in there], lost=True)
     verdict.find("episodes have another text in the log", [i for i, t in acknowledged.episodes.items() if texts.get(i, t) != t])
-    ids = [i for i, times in stands.items() if times > 1 and (i in acknowledged.episodes or i in lessons or i in proposals or i in tasks)]
-    verdict.find("ids stand more than once in the log", ids, doubled=True)
-    said = Counter(
-        t for e in ledger.entries if e.name == subjects.EPISODE.name and (t := texts[e.event_id]) and e.body.action_type == ACTION
-    )
-    verdict.find("texts stand more than once in the log", [text for text, times in said.items() if times > 1], doubled=True)
+    ours = [e for e in ledger.entries if e.name == subjects.EPISODE.name and e.body.action_type == ACTION]
+    verdict.find("events stand more than once in the log", again((e.event_id, e.event_id) for e in ours), doubled=True)
+    verdict.find("texts stand more than once in the log", again((texts[e.event_id], e.event_id) for e in ours), doubled=True)
     verdict.find("malformed entries that nobody put there", [m.subject for m in ledger.malformed if m.data not in load.poison])
 
 
@@ -139,32 +135,35 @@ def judge_effects(verdict: Verdict, ledger: Ledger, load: Load) -> None:
     claimed = {i: end.output["effect"] for i, end in ends.items() if end.status == "succeeded" and end.agent == load.hand}
     false = [i for i, at in claimed.items() if not 0 < at <= len(load.effects) or load.effects[at - 1][0] != i]
     verdict.find("tasks ended with an effect that was not theirs", false)
-    again = len(done) - len({task for task, _ in done})
-    verdict.figures |= {"effects": len(load.effects), "effects begun again under a later fence": again}
+    repeated = len(done) - len({task for task, _ in done})
+    verdict.figures |= {"effects": len(load.effects), "effects begun again under a later fence": repeated}
 
 
 def judge_rows(verdict: Verdict, ledger: Ledger, load: Load, rows: Sequence[Row], first_seq: int) -> None:
-    """What PostgreSQL says, against the log, which holds everything from `first_seq` on."""
-    known: dict[str, Row] = {}
-    twice = []
-    for row in rows:
-        if row.episode_id in known:
-            twice.append(row.episode_id)
-        known[row.episode_id] = row
-    verdict.find("event ids have more than one row", twice, doubled=True)
+    """What PostgreSQL says, against the log as far as it was read, which holds everything from `first_seq` on."""
+    known = {row.episode_id: row for row in rows}
+    verdict.find("events have more than one row", again((r.episode_id, r.episode_id) for r in rows), doubled=True)
     acknowledged = load.acknowledged.episodes
     verdict.find("acknowledged episodes have no row", [i for i in acknowledged if i not in known], lost=True)
     verdict.find("rows have another text", [i for i, text in acknowledged.items() if i in known and known[i].text != text])
     stands = {entry.event_id: entry for entry in ledger.entries}
-    verdict.find(
-        "entries of the log have no row", [e.seq for i, e in stands.items() if i not in known and i not in acknowledged], lost=True
-    )
-    strange = [r.episode_id for r in known.values() if r.episode_id not in stands and r.stream_seq >= first_seq]
+    rowless = [f"{e.subject} at {e.seq}" for i, e in stands.items() if i not in known and i not in acknowledged]
+    verdict.find("entries of the log have no row", rowless, lost=True)
+    strange = [r.episode_id for r in known.values() if r.episode_id not in stands and first_seq <= r.stream_seq <= ledger.seq]
     verdict.find("rows stand for no entry of the log", strange, doubled=True)
-    said = Counter(r.text for r in rows if r.action_type == ACTION and r.text)
-    verdict.find("texts have more than one row", [text for text, times in said.items() if times > 1], doubled=True)
-    places = Counter(r.stream_seq for r in rows)
-    verdict.find("places of the log have more than one row", [seq for seq, times in places.items() if times > 1], doubled=True)
+    verdict.find("texts have more than one row", again((r.text, r.episode_id) for r in rows if r.action_type == ACTION), doubled=True)
+    verdict.find("places of the log have more than one row", again((r.stream_seq, r.episode_id) for r in rows), doubled=True)
+
+
+def again(said: Iterable[tuple[Any, str]]) -> list[str]:
+    """The ids of what bears a key that another bore before."""
+    seen: set[Any] = set()
+    found = []
+    for key, ident in said:
+        if key in seen:
+            found.append(ident)
+        seen.add(key)
+    return found
 
 
 class Judge:
@@ -185,7 +184,6 @@ class Judge:
                 left = await self._drained(bus, began + drain_s)
                 verdict.drained_s = time.monotonic() - began - AFTER_S
                 verdict.find(f"things have not ended within {drain_s:g} s", left)
-            await self._read(bus)
             judge_log(verdict, self.ledger, load)
             judge_effects(verdict, self.ledger, load)
             judge_rows(verdict, self.ledger, load, await self._rows(), (await bounds(bus))[0])
@@ -202,7 +200,7 @@ class Judge:
         self.ledger.take(await entries(bus, (), self.ledger.seq, timeout_s=READ_S))
 
     async def _drained(self, bus: Bus, deadline: float) -> list[str]:
-        """What is left at `deadline`; nothing, once there was nothing left for `AFTER_S`."""
+        """What is left at `deadline`; nothing, once there was nothing left for `AFTER_S`. What was read then has its row."""
         empty_since: float | None = None
         left = ["not looked at yet"]
         while time.monotonic() < deadline and (empty_since is None or time.monotonic() - empty_since < AFTER_S):

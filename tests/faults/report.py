@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -37,13 +37,21 @@ def share(values: Sequence[float], of: float) -> float:
 
 
 class Report:
-    """Of one run of the tests called `what`. Told what happens, it prints one block at the end: `print`."""
+    """Of one run of the tests called `what`. Told what happens, it prints one block at the end: `print`, or of a `with` block."""
 
     def __init__(self, what: str, chances: Chances) -> None:
         self.line = Line(what=what, seed=chances.seed)
         self._chances = chances
         self._began = time.monotonic()
         self._injected: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self.line.broken.append(f"it did not come to its end: {type(error).__name__}: {error}")
+        self.print()
 
     def injected(self, kind: str, times: int = 1) -> None:
         self._injected[kind] += times

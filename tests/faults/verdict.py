@@ -10,11 +10,13 @@ SHOWN: Final = 5
 
 
 class Verdict(msgspec.Struct):
-    """`broken`: what does not hold, empty where all does. `lost`: acknowledged and not there; `doubled`: there more than once."""
+    """`broken`: what does not hold, empty where all does. What is `lost` was acknowledged and is not there, or is in the log and has no
+    row; what is `doubled` is there more than once. Each is counted once, wherever it is missed.
+    """
 
     broken: list[str] = []
-    lost: int = 0
-    doubled: int = 0
+    missing: set[Any] = set()
+    twice: set[Any] = set()
     drained_s: float = 0.0
     acknowledged: int = 0
     refused: int = 0
@@ -26,5 +28,13 @@ class Verdict(msgspec.Struct):
         if found:
             more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             self.broken.append(f"{len(found)} {what}: {', '.join(str(f) for f in found[:SHOWN])}{more}")
-            self.lost += len(found) if lost else 0
-            self.doubled += len(found) if doubled else 0
+            self.missing.update(found if lost else ())
+            self.twice.update(found if doubled else ())
+
+    @property
+    def lost(self) -> int:
+        return len(self.missing)
+
+    @property
+    def doubled(self) -> int:
+        return len(self.twice)

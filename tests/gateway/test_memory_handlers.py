@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bus.errors import not_found, refusal
+from bus.errors import CerebroError, Unavailable, not_found, refusal
 from bus.log import entries
 from bus.subjects import (
     EPISODE,
@@ -115,6 +115,17 @@ class TestAnIdOfTheCallersOwn:
         assert (response.status_code, response.json()["errors"][0]["path"]) == (409, "$.episode_id")
         response = await door.http.post("/memory/action", json={**self.mine, "agent_id": "aria"})
         assert response.status_code == 409
+
+    @pytest.mark.parametrize(("trouble", "status"), [(Unavailable("PostgreSQL: it starts"), 202), (CerebroError("it failed"), 500)])
+    async def test_where_memory_cannot_look_it_is_stored_and_where_it_fails_that_is_told(self, door: Door, trouble: Exception, status: int):
+        async def troubled(_: ById) -> EpisodeView:
+            raise trouble
+
+        await door.stand_in({MEMORY_GET: troubled})
+        response = await door.http.post("/memory/action", json=self.mine)
+        assert response.status_code == status
+        assert "an internal error" not in response.text
+        assert len(await log_of(door)) == (status == 202)
 
     async def test_known_to_memory_alone_with_the_same_content_answers_as_the_first_time(self, door: Door):
         await door.stand_in({MEMORY_GET: knows(EPISODE_VIEW)})

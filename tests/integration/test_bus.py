@@ -14,7 +14,7 @@ from bus import presence, streams, subjects
 from bus.cancelling import end
 from bus.connection import Bus, Outgoing, Stored
 from bus.delivery import Ack, Retry, Terminal, settle
-from bus.errors import Conflict, Refused, TooLarge, Unavailable, not_found
+from bus.errors import CerebroError, Conflict, Refused, TimedOut, TooLarge, Unavailable, not_found
 from bus.health import check
 from bus.log import Durable, entries, follow
 from bus.service import Service
@@ -200,6 +200,18 @@ class TestAsk:
             assert problem.status == status
             assert told in problem.detail + str([e.path for e in problem.errors])
             assert "secret" not in problem.detail
+        await service.stop()
+
+    @pytest.mark.parametrize("away", [Unavailable("PostgreSQL: starting up"), TimedOut("it has not said within 3 s")])
+    async def test_who_answers_that_something_is_away_or_late_is_as_if_it_were_itself(self, bus: Bus, away: CerebroError) -> None:
+        async def answer(_: Ask) -> AgentsView:
+            raise away
+
+        service = Service(bus, "mesh", "test")
+        service.answer(subjects.ASK_LESSON, answer)
+        await service.start()
+        with pytest.raises(type(away), match=str(away)):
+            await bus.ask(subjects.ASK_LESSON, Ask(id="any"))
         await service.stop()
 
     async def test_slow_answers_do_not_hold_up_others(self, bus: Bus) -> None:

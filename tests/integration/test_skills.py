@@ -1,5 +1,6 @@
 """Skills that ask memory, on a real server, with a memory whose answers the test decides; and aria's, by REST on the whole mesh."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,7 +14,7 @@ import pytest_asyncio
 
 from agents.recall import Recall
 from agents.skills import SKILLS
-from agents.skills.data_consolidation import Consolidated, Wanted
+from agents.skills.data_consolidation import SPARE_S, Consolidated, Wanted
 from agents.skills.episodes import gather
 from agents.skills.final_approval import Approving
 from agents.skills.skill import SkillContext, SkillError
@@ -143,10 +144,14 @@ class TestConsolidation:
             await place.consolidate()
         assert (e.value.code, e.value.retryable) == ("consolidation_late", True)
 
-    async def test_without_memory_it_fails_and_may_be_tried_again(self, place: Place) -> None:
-        with pytest.raises(SkillError, match="memory does not consolidate") as e:
-            await place.consolidate()
-        assert (e.value.code, e.value.retryable) == ("memory_unavailable", True)
+    async def test_without_memory_it_asks_until_the_time_is_over_then_fails_and_may_be_tried_again(self, place: Place) -> None:
+        place.left_s = SPARE_S + 0.1
+        asking = asyncio.create_task(place.consolidate(), name="consolidate")
+        await asyncio.sleep(0)
+        place.left_s = 0.0
+        with pytest.raises(SkillError, match="nobody answers") as e:
+            await asking
+        assert (e.value.code, e.value.retryable) == ("consolidation_late", True)
 
     async def test_what_was_done_before_memory_went_away_is_told(self, place: Place) -> None:
         async def run(asked: ConsolidateRequest) -> ConsolidationReport:

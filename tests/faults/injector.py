@@ -1,0 +1,165 @@
+"""Kills and stops the parts of a mesh at random points, no faster than supervision bears, and waits until they are back."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from typing import Final
+
+import httpx
+import msgspec
+import psutil
+
+from cerebro.supervision import Policy
+from tests.faults.report import Report
+from tests.integration.launched import Up, alive
+
+BACKEND: Final = "backend"
+"""One of PostgreSQL's processes that serves a client: the postmaster then ends all of them and recovers."""
+PARTS: Final = ("nats", "postgres", "redis", "memory", "gateway", "nexus", "aria", "ricardo")
+VICTIMS: Final = (*PARTS, BACKEND)
+ENDS_MAX: Final = Policy().restarts_max - 2
+"""How often a part is killed within the window of supervision. It may end by itself twice more, as where what it needs is away."""
+KILLED_SHARE: Final = 0.75
+"""Of injections; the others stop a process and let it go on."""
+TWO_SHARE: Final = 0.15
+"""Of injections that hit two at a time."""
+STOP_S: Final = (0.2, 12.0)
+"""How long a process stands still: shorter and longer than a lease (10 s) and a member's presence (3 s)."""
+PAUSE_S_MAX: Final = 1.0
+"""Longest pause between what is well again and the next injection."""
+APART_S_MAX: Final = 0.4
+"""How far two that are hit at a time lie apart."""
+BACK_S_MAX: Final = 120.0
+"""After this a mesh that is not well again is not expected to be."""
+LOOK_S: Final = 0.05
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """One signal: to which victim, and which process that was."""
+
+    victim: str
+    pid: int
+    stop_s: float | None = None
+    """None: it was killed."""
+
+    @property
+    def kind(self) -> str:
+        return f"{'kill' if self.stop_s is None else 'stop'} {self.victim}"
+
+
+class Injector:
+    """Of one mesh. `kills` counts what was killed so far; each injection is told to `report`."""
+
+    def __init__(self, up: Up, rng: random.Random, report: Report) -> None:
+        self.kills = 0
+        self.stops = 0
+        self._up = up
+        self._rng = rng
+        self._report = report
+        self._ended: dict[str, list[float]] = {}
+
+    async def inject(self, kills_left: int) -> list[str]:
+        """One injection, at most so many kills in it; returns when the mesh is well again, with what is not if it takes too long."""
+        rng = self._rng
+        await asyncio.sleep(rng.uniform(0, PAUSE_S_MAX))
+        two = kills_left > 1 and rng.random() < TWO_SHARE
+        hits, began = [], time.monotonic()
+        for victim in await self._chosen(2 if two else 1):
+            stop_s = None if rng.random() < KILLED_SHARE else rng.uniform(*STOP_S)
+            if (hit := self._hit(victim, stop_s)) is not None:
+                hits.append(hit)
+                began = time.monotonic()
+            await asyncio.sleep(rng.uniform(0, APART_S_MAX) if two else 0)
+        if stopped := [hit for hit in hits if hit.stop_s is not None]:
+            began = await self._go_on(stopped)
+        broken = await self._well_again(hits)
+        for hit in hits:
+            self._report.recovered(hit.kind, time.monotonic() - began)
+        return broken
+
+    async def _chosen(self, number: int) -> list[str]:
+        """Victims that supervision still bears to lose; waits until there are so many."""
+        while True:
+            now, window_s = time.monotonic(), Policy().window_s
+            ready = [v for v in VICTIMS if sum(now - end < window_s for end in self._ended.get(v, ())) < ENDS_MAX]
+            if len(ready) >= number:
+                return self._rng.sample(ready, number)
+            await asyncio.sleep(LOOK_S)
+
+    def _hit(self, victim: str, stop_s: float | None) -> Hit | None:
+        """Send the signal, if there is such a process now."""
+        pid = self._backend() if victim == BACKEND else self._up.run.processes.get(victim)
+        if pid is None or not alive(pid):
+            return None
+        try:
+            os.kill(pid, signal.SIGKILL if stop_s is None else signal.SIGSTOP)
+        except ProcessLookupError:
+            return None
+        hit = Hit(victim, pid, stop_s)
+        self._report.injected(hit.kind)
+        if stop_s is None:
+            self.kills += 1
+            self._ended.setdefault(victim, []).append(time.monotonic())
+        else:
+            self.stops += 1
+        return hit
+
+    def _backend(self) -> int | None:
+        try:
+            children = psutil.Process(self._up.run.processes["postgres"]).children()
+            serving = [c.pid for c in children if "127.0.0.1(" in " ".join(c.cmdline())]
+        except (psutil.NoSuchProcess, KeyError):
+            return None
+        return self._rng.choice(serving) if serving else None
+
+    async def _go_on(self, stopped: list[Hit]) -> float:
+        """Let them go on, each after its time; when the last one did."""
+        began = last = time.monotonic()
+        for hit in sorted(stopped, key=lambda hit: hit.stop_s or 0.0):
+            assert hit.stop_s is not None
+            await asyncio.sleep(max(0.0, began + hit.stop_s - time.monotonic()))
+            with contextlib.suppress(ProcessLookupError):  # whoever watches it has ended it: its loop stood still for too long
+                os.kill(hit.pid, signal.SIGCONT)
+            last = time.monotonic()
+        return last
+
+    def restarts(self) -> dict[str, int]:
+        """How often each part was started again, by the launcher's word."""
+        said = self._up.output.read_text()
+        return {part: said.count(f"{part} ended (") for part in PARTS}
+
+    async def _well_again(self, hits: list[Hit]) -> list[str]:
+        """Wait until who was hit is there, a write is acknowledged and the mesh is healthy."""
+        last = "nobody looked"
+        async with httpx.AsyncClient(timeout=10.0, trust_env=False) as http:
+            try:
+                async with asyncio.timeout(BACK_S_MAX):
+                    while last := await self._missing(hits, http):
+                        await asyncio.sleep(LOOK_S)
+            except TimeoutError:
+                return [f"{BACK_S_MAX:g} s after {', '.join(h.kind for h in hits)}: {last}"]
+        return []
+
+    async def _missing(self, hits: list[Hit], http: httpx.AsyncClient) -> str:
+        """What is not as it should be yet."""
+        run = self._up.run
+        for hit in hits:
+            if hit.victim != BACKEND and (
+                not alive(run.processes[hit.victim]) or (hit.stop_s is None and run.processes[hit.victim] == hit.pid)
+            ):
+                return f"{hit.victim} is not back"
+        try:
+            answer = await http.post(f"{run.http}/memory/action", json={"action_type": "well", "agent_id": "well"})
+            if not answer.is_success:
+                return f"a write was answered with {answer.status_code}"
+            health = (await http.get(f"{run.http}/health")).json()
+        except (httpx.HTTPError, ValueError) as e:
+            return f"{type(e).__name__}: {e}"
+        if health["status"] == "healthy":
+            return ""
+        parts = health["components"]
+        parts |= parts.pop("agents") | parts.pop("memory_components")
+        return f"not healthy: { {name: part['detail'] for name, part in parts.items() if part['status'] != 'healthy'} }"
