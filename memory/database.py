@@ -94,14 +94,6 @@ async def leave(_connection: asyncpg.Connection) -> None:
     """Reset nothing when a connection goes back: no statement here changes its session, and each reset is a way to and fro."""
 
 
-def in_a_line(record: logging.LogRecord) -> bool:
-    """What asyncpg says of a connection that it could not make again, told without its trace: it tries until it can."""
-    if record.exc_info and isinstance(error := record.exc_info[1], RAISED):
-        record.msg, record.args = f"{record.getMessage()}: {str(error) or type(error).__name__}", ()
-        record.exc_info = None
-    return True
-
-
 class Database:
     """The pool. Every method raises `Unavailable` while PostgreSQL is away; refusals of values come as asyncpg raises them."""
 
@@ -112,7 +104,6 @@ class Database:
 
     async def open(self) -> None:
         """Connect. The schema must be there (`migrations.apply`), because its vector types are registered. Raises what asyncpg does."""
-        logging.getLogger("asyncpg.pool").addFilter(in_a_line)
         s = self._settings
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # that PostgreSQL is away is said here, in a line and without a trace
         self._pool = await asyncpg.create_pool(

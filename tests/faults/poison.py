@@ -26,7 +26,7 @@ AT_ONCE: Final = 8
 WAIT_S: Final = 10.0
 WRONG: Final[dict[str, Any]] = {
     **dict.fromkeys(("topic", "title", "lesson_id", "choice", "message", "head", "electorate", "ids", "error", "subtasks"), 5),
-    **dict.fromkeys(("action_type", "cause", "reason", "concept", "status"), {}),
+    **{name: {} for name in ("action_type", "cause", "reason", "concept", "status")},
     **dict.fromkeys(("fence", "valence"), "much"),
 }
 """Fields of the wrong type; each row has one of them."""
