@@ -25,8 +25,8 @@ fix: $(STAMP) ## format, and mend what ruff can mend
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-faults: $(STAMP) ## the tests that kill processes and servers on purpose
-	$(BIN)/pytest -m faults $(ARGS)
+faults: $(STAMP) ## what goes wrong on purpose: each says what it injected and what became of it; ARGS="-k kills" (docs/faults.md)
+	$(BIN)/pytest -m faults -s $(ARGS)
 
 simulate: $(STAMP) ## play the protocols in virtual time over a hostile bus; ARGS="--seeds 100000", "--seed 4711" or "--planted"
 	$(BIN)/python -m tests.simulation $(ARGS)

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
@@ -24,14 +25,14 @@ ENDS_MAX: Final = Policy().restarts_max - 2
 """How often a part is killed within the window of supervision. It may end by itself twice more, as where what it needs is away."""
 KILLED_SHARE: Final = 0.75
 """Of injections; the others stop a process and let it go on."""
-TWO_SHARE: Final = 0.15
-"""Of injections that hit two at a time."""
+AT_ONCE: Final = (1, 1, 1, 2, 2, 3, 4)
+"""How many are hit at a time: one of these."""
 STOP_S: Final = (0.2, 12.0)
 """How long a process stands still: shorter and longer than a lease (10 s) and a member's presence (3 s)."""
-PAUSE_S_MAX: Final = 1.0
+PAUSE_S_MAX: Final = 0.5
 """Longest pause between what is well again and the next injection."""
 APART_S_MAX: Final = 0.4
-"""How far two that are hit at a time lie apart."""
+"""How far those that are hit at a time lie apart, at most."""
 BACK_S_MAX: Final = 120.0
 """After this a mesh that is not well again is not expected to be."""
 LOOK_S: Final = 0.05
@@ -53,38 +54,40 @@ class Hit(msgspec.Struct, frozen=True):
 class Injector:
     """Of one mesh. `kills` counts what was killed so far; each injection is told to `report`."""
 
-    def __init__(self, up: Up, rng: random.Random, report: Report) -> None:
+    def __init__(
+        self, up: Up, rng: random.Random, report: Report, *, victims: Sequence[str] = VICTIMS, killed_share: float = KILLED_SHARE
+    ) -> None:
         self.kills = 0
         self.stops = 0
         self._up = up
         self._rng = rng
         self._report = report
+        self._victims = victims
+        self._killed_share = killed_share
         self._ended: dict[str, list[float]] = {}
 
     async def inject(self, kills_left: int) -> list[str]:
         """One injection, at most so many kills in it; returns when the mesh is well again, with what is not if it takes too long."""
         rng = self._rng
         await asyncio.sleep(rng.uniform(0, PAUSE_S_MAX))
-        two = kills_left > 1 and rng.random() < TWO_SHARE
-        hits, began = [], time.monotonic()
-        for victim in await self._chosen(2 if two else 1):
-            stop_s = None if rng.random() < KILLED_SHARE else rng.uniform(*STOP_S)
+        number = min(rng.choice(AT_ONCE), kills_left, len(self._victims))
+        since: dict[Hit, float] = {}
+        for victim in await self._chosen(number):
+            stop_s = None if rng.random() < self._killed_share else rng.uniform(*STOP_S)
             if (hit := self._hit(victim, stop_s)) is not None:
-                hits.append(hit)
-                began = time.monotonic()
-            await asyncio.sleep(rng.uniform(0, APART_S_MAX) if two else 0)
-        if stopped := [hit for hit in hits if hit.stop_s is not None]:
-            began = await self._go_on(stopped)
-        broken = await self._well_again(hits)
-        for hit in hits:
-            self._report.recovered(hit.kind, time.monotonic() - began)
+                since[hit] = time.monotonic()
+            await asyncio.sleep(rng.uniform(0, APART_S_MAX) if number > 1 else 0)
+        await self._go_on(since)
+        broken = await self._well_again(list(since))
+        for hit, moment in since.items():
+            self._report.recovered(hit.kind, time.monotonic() - moment)
         return broken
 
     async def _chosen(self, number: int) -> list[str]:
         """Victims that supervision still bears to lose; waits until there are so many."""
         while True:
             now, window_s = time.monotonic(), Policy().window_s
-            ready = [v for v in VICTIMS if sum(now - end < window_s for end in self._ended.get(v, ())) < ENDS_MAX]
+            ready = [v for v in self._victims if sum(now - end < window_s for end in self._ended.get(v, ())) < ENDS_MAX]
             if len(ready) >= number:
                 return self._rng.sample(ready, number)
             await asyncio.sleep(LOOK_S)
@@ -115,16 +118,13 @@ class Injector:
             return None
         return self._rng.choice(serving) if serving else None
 
-    async def _go_on(self, stopped: list[Hit]) -> float:
-        """Let them go on, each after its time; when the last one did."""
-        began = last = time.monotonic()
-        for hit in sorted(stopped, key=lambda hit: hit.stop_s or 0.0):
-            assert hit.stop_s is not None
-            await asyncio.sleep(max(0.0, began + hit.stop_s - time.monotonic()))
+    async def _go_on(self, since: dict[Hit, float]) -> None:
+        """Let those that were stopped go on, each after its time, and note when."""
+        for hit in sorted((hit for hit in since if hit.stop_s is not None), key=lambda hit: since[hit] + (hit.stop_s or 0.0)):
+            await asyncio.sleep(max(0.0, since[hit] + (hit.stop_s or 0.0) - time.monotonic()))
             with contextlib.suppress(ProcessLookupError):  # whoever watches it has ended it: its loop stood still for too long
                 os.kill(hit.pid, signal.SIGCONT)
-            last = time.monotonic()
-        return last
+            since[hit] = time.monotonic()
 
     def restarts(self) -> dict[str, int]:
         """How often each part was started again, by the launcher's word."""

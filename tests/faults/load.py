@@ -41,8 +41,11 @@ AGAIN_S: Final = 0.3
 """Pause after what was not acknowledged."""
 TIMEOUT_S: Final = 20.0
 """Longest wait for an answer of REST: longer than any answer may take by itself."""
-HONEST: Final = (429, 503, 504)
+HONEST: Final = {429, 503, 504}
 """How a mesh with a fault may refuse."""
+STIMULUS: Final = "/neural-mesh/emotional-sync"
+HONEST_OF: Final = {STIMULUS: HONEST | {409}}
+"""An agent that is gone can appraise nothing, and that is told."""
 INPUTS: Final[dict[str, dict[str, Any]]] = {
     "infrastructure_management": {},
     "knowledge_synthesis": {"question": "what happened"},
@@ -180,7 +183,7 @@ class Load:
                 continue
             if answer.is_success:
                 return answer.json()
-            if answer.status_code not in HONEST:
+            if answer.status_code not in HONEST_OF.get(path, HONEST):
                 self.unexpected.append(f"{path}: {answer.status_code} {answer.text[:300]}")
                 return None
             self.refused[answer.status_code] += 1
@@ -235,6 +238,6 @@ class Load:
             "intensity": 0.2,
             "cause": cause,
         }
-        if answer := await self._post(http, "/neural-mesh/emotional-sync", body):
+        if answer := await self._post(http, STIMULUS, body):
             self.acknowledged.stimuli.append(cause)
         return answer is not None

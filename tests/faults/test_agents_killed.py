@@ -1,6 +1,5 @@
 """Each agent is killed in the middle of a consensus, a task and a broadcast: it ends, once, all the same."""
 
-import asyncio
 import os
 import signal
 from typing import Any
@@ -83,52 +82,3 @@ async def test_a_lesson_is_integrated_when_the_agent_is_back(up: Up, victim: str
 
         await eventually(integrated)
         await all_back(http)
-
-
-@pytest.mark.parametrize("server", ["memory", "postgres", "redis", "nats", "gateway"])
-async def test_what_was_acknowledged_is_there_once_after_a_kill(up: Up, server: str) -> None:
-    acknowledged: list[str] = []
-    refused: list[int] = []
-    async with client(up.run.http) as http:
-        await all_back(http)
-        stop = asyncio.Event()
-
-        async def writes(writer: int) -> None:
-            n = 0
-            while not stop.is_set():
-                n += 1
-                action = {"action_type": "fault", "action_details": {"text": f"{server} {writer} {n}"}, "agent_id": f"w-{server}"}
-                try:
-                    answer = await http.post("/memory/action", json=action)
-                except Exception:  # noqa: BLE001 - the connection went with the gateway: nothing was acknowledged
-                    await asyncio.sleep(0.2)
-                    continue
-                if answer.status_code == 202:
-                    acknowledged.append(answer.json()["episode_id"])
-                else:
-                    refused.append(answer.status_code)
-                    await asyncio.sleep(0.1)
-
-        writers = [asyncio.create_task(writes(i), name=f"writer {i}") for i in range(4)]
-        await asyncio.sleep(1)
-        kill(up, server)
-        await asyncio.sleep(6)
-        stop.set()
-        await asyncio.gather(*writers)
-        assert acknowledged
-        assert set(refused) <= {503, 504}
-
-        async def everything_is_there() -> bool:
-            found: list[str] = []
-            before = ""
-            while True:
-                page = await get(http, f"/memory/episodic/recent?agent_id=w-{server}&limit=200{before}")
-                found += [e["episode_id"] for e in page["episodes"]]
-                if not page["next_before"]:
-                    break
-                before = f"&before={page['next_before']}"
-            assert len(found) == len(set(found)), "an event was persisted twice"
-            return set(acknowledged) <= set(found)
-
-        await eventually(everything_is_there, 60)
-        print(f"killed {server}: {len(acknowledged)} acknowledged, 0 lost, 0 doubled, {len(refused)} refused with {set(refused)}")

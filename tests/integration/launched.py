@@ -1,5 +1,6 @@
 """A `cerebro up` in a process of its own, as a user starts it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -21,14 +22,16 @@ STOP_S = 10.0  # what is promised
 
 
 class Up:
-    """Started on free ports. Its output, errors included, is in `output`."""
+    """Started on free ports. Its output, errors included, is in `output`. `code`: the folder whose code it runs, if not this one's."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, code: Path | None = None) -> None:
         self.data = data
         self.output = data.with_suffix(".out")
         with self.output.open("w") as output:
             free = ("--http", "127.0.0.1:0", "--nats", "127.0.0.1:0")
-            self.process = subprocess.Popen([*UP, "--data", data, *free, *options], stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                [*UP, "--data", data, *free, *options], stdout=output, stderr=output, cwd=code, env=_running(code)
+            )
 
     def wait_until_ready(self) -> "Up":
         until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), START_S)
@@ -63,6 +66,11 @@ class Up:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def _running(code: Path | None) -> dict[str, str]:
+    """The environment of a process that runs the code in that folder."""
+    return {**os.environ, "PYTHONPATH": str(code)} if code else dict(os.environ)
 
 
 def credentials(data: Path, url: str, name: str) -> dict[str, Any]:

@@ -1,0 +1,140 @@
+"""Planted bugs: a mesh of which one promise is broken on purpose must be caught by the run that kills it.
+
+A bug is text replaced in the source of the product, in a copy of it, so that the list cannot rot: where the text has gone, planting fails.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+ROOT: Final = Path(__file__).parents[2]
+ROOMS: Final = ("agents", "bus", "cerebro", "gateway", "memory", "schemas")
+ACTIONS, PERSISTER, INSERT, WORKER, CONSENSUS, CONNECTION = (
+    "gateway/api/actions.py",
+    "memory/persister.py",
+    "memory/queries/insert_episodes.sql",
+    "agents/tasks/worker.py",
+    "agents/consensus/actor.py",
+    "bus/connection.py",
+)
+
+
+class Change(msgspec.Struct, frozen=True):
+    """`old`, which stands once in `file`, becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Planted(msgspec.Struct, frozen=True, kw_only=True):
+    """It shows as `shows` when `victims` are killed, or stopped, under a load of `only`."""
+
+    name: str
+    changes: tuple[Change, ...]
+    victims: tuple[str, ...]
+    shows: str
+    only: tuple[str, ...] = ("episodes", "bus")
+    killed_share: float = 1.0
+
+
+BUGS: Final = (
+    Planted(
+        name="the gateway acknowledges before the log has it",
+        changes=(
+            Change(
+                ACTIONS,
+                "stored = await _publish(call, [(idents[i], actions[i]) for i in new])",
+                "asyncio.ensure_future(_publish(call, [(idents[i], actions[i]) for i in new]))\n"
+                "        stored = [Stored(1, duplicate=False, event_id=idents[i]) for i in new]",
+            ),
+        ),
+        victims=("gateway", "nats"),
+        shows="acknowledged episodes are not in the log",
+    ),
+    Planted(
+        name="the persister moves its place before it commits the rows",
+        changes=(
+            Change(
+                PERSISTER,
+                "taken, contradicting = await self._transacted(rows)",
+                "await self._pass_over(rows[-1].stream_seq)\n            taken, contradicting = await self._transacted(rows)",
+            ),
+        ),
+        victims=("memory", "postgres"),
+        shows="have no row",
+    ),
+    Planted(
+        name="the persister moves its place now and then, and takes what it knows for new",
+        changes=(
+            Change(PERSISTER, "await advance(self._database, connection, PERSISTER, end, len(taken))", "del end"),
+            Change(
+                PERSISTER,
+                "        self._arrivals.persisted(",
+                "        if rows[-1].stream_seq % 5 == 0:\n            await self._pass_over(rows[-1].stream_seq)\n"
+                "        self._arrivals.persisted(",
+            ),
+            Change(
+                INSERT,
+                "SELECT\n    episode_id, kind,",
+                "SELECT\n    episode_id || CASE WHEN EXISTS (SELECT FROM memory_system.episodes e WHERE e.episode_id = asked.episode_id)"
+                " THEN '-again' ELSE '' END, kind,",
+            ),
+        ),
+        victims=("memory", "postgres"),
+        shows="texts have more than one row",
+    ),
+    Planted(
+        name="a publish is tried again under a new id",
+        changes=(
+            Change(
+                CONNECTION,
+                "                await asyncio.sleep(RETRY_PAUSE_S)",
+                "                wire[2][entries.MSG_ID] += 'again'\n                await asyncio.sleep(RETRY_PAUSE_S)",
+            ),
+        ),
+        victims=("nats",),
+        killed_share=0.0,
+        shows="texts stand more than once in the log",
+    ),
+    Planted(
+        name="a worker forgets the fence: it performs whatever it is handed, and its result has a new id each time",
+        changes=(
+            Change(WORKER, "if self._tasks.holds(assignment.task.task_id, assignment.fence):", "if True:"),
+            Change(WORKER, "while self._held(assignment):", "while True:"),
+            Change(
+                WORKER,
+                "while not await self._tasks.until(lambda: not self._held(assignment), assignment.lease_s):",
+                "while await asyncio.sleep(1e6):",
+            ),
+            Change(WORKER, 'derived(ident, assignment.fence, "result")', 'derived(ident, assignment.fence, self._bus.clock(), "result")'),
+        ),
+        victims=("nats",),
+        only=("tasks",),
+        shows="results stand more than once under one fence",
+    ),
+    Planted(
+        name="a decision is written without compare-and-set",
+        changes=(
+            Change(
+                CONSENSUS, "subjects.DECISION, decision, proposal=ident, expect_last_seq=0)", "subjects.DECISION, decision, proposal=ident)"
+            ),
+        ),
+        victims=("nexus", "aria", "ricardo"),
+        only=("proposals",),
+        shows="is decided twice",
+    ),
+)
+
+
+def plant(bug: Planted, code: Path) -> None:
+    """A copy of the product in `code`, with the bug in it."""
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, code / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for change in bug.changes:
+        file = code / change.file
+        text = file.read_text()
+        assert text.count(change.old) == 1, f"{bug.name}: {change.old!r} stands {text.count(change.old)} times in {change.file}"
+        file.write_text(text.replace(change.old, change.new))
