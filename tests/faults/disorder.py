@@ -33,11 +33,12 @@ WINDOW_S: Final = 3.0
 """How long the mesh of this test remembers ids."""
 WAIT_S: Final = 10.0
 OUTSIDER: Final = "outsider"
-"""An agent of others that is in no electorate."""
+"""An agent of others that is in no electorate but that of the early proposals, which it alone decides."""
 ONCE: Final = (subjects.OPENED, subjects.DECISION, subjects.TASK_ASSIGNED, subjects.TASK_SPLIT, subjects.TASK_FINISHED)
 """What is written by compare-and-set."""
 LEFT: Final = (subjects.MEMBER, subjects.DEADLINE, subjects.LESSONS_REFUSED)
 """What is left alone: who is there is told by who is there, and the server's deadline ends what is open whoever repeats it."""
+EARLY_ID: Final = "early-"
 EARLY: Final = 6
 """How many proposals have votes, and tasks results, before they are there; and how many episodes are said again."""
 
@@ -45,13 +46,14 @@ EARLY: Final = 6
 class Disorder:
     """`said`: how often a row was said again how, and with which outcome. `taken`: what should have been refused and was not."""
 
-    def __init__(self, up: Up, rng: random.Random) -> None:
+    def __init__(self, up: Up, rng: random.Random, hand: str) -> None:
         self.said: Counter[tuple[str, str, str]] = Counter()
         self.taken: list[str] = []
         self.early: list[str] = []
         self.contradicted: list[str] = []
         self._up = up
         self._rng = rng
+        self._hand = hand
         self._connections: dict[str, Client] = {}
         self._own: set[str] = set()
         self._group = asyncio.TaskGroup()
@@ -59,7 +61,8 @@ class Disorder:
     async def __aenter__(self) -> Self:
         for name in (*AGENTS, "gateway", "operator"):
             self._connections[name] = await nats.connect(**self._up.credentials(name))
-        self._connections[OUTSIDER] = await nats.connect(**self._up.admitted(OUTSIDER))
+        for name in (OUTSIDER, self._hand):
+            self._connections[name] = await nats.connect(**self._up.admitted(name))
         await self._group.__aenter__()
         await self._connections["operator"].subscribe(f"{subjects.LOG_COPY}.{subjects.PROTOCOLS}", cb=self._heard)
         return self
@@ -77,12 +80,27 @@ class Disorder:
         ident = headers.get(MSG_ID, "")
         if found is None or found[0] in LEFT or not ident or ident in self._own or not self._speaker(*found):
             return
+        self._group.create_task(self._at_once(*found, msg.data), name="say at once")
         self._own.add(ident)  # said again under the same id it is heard again
         for how in self._rng.sample(sorted(WAYS), 2):
             body = WAYS[how](found[0], msg.data)
             if body is not None:
                 say = self._say(*found, body, how, uuid7() if how in NEW_ID else ident, int(headers.get("Nats-Sequence", 0)))
                 self._group.create_task(say, name=f"say {how}")
+
+    async def _at_once(self, row: Subject, tokens: dict[str, str], data: bytes) -> None:
+        """Before anybody else: two votes of one agent that would not decide alike, and a result under a fence that is not yet."""
+        if row is subjects.OPENED and tokens["proposal"].startswith(EARLY_ID):
+            for choice in ("abstain", "approve"):
+                await self._new(subjects.VOTE, {"choice": choice}, proposal=tokens["proposal"], agent=OUTSIDER)
+        if row is subjects.TASK_ASSIGNED and tokens["agent"] == self._hand:
+            fence = msgspec.json.decode(data)["fence"]
+            await self._new(subjects.TASK_RESULT, {"fence": fence + 7, "output": {"effect": 0}}, task=tokens["task"], agent=self._hand)
+
+    async def _new(self, row: Subject, body: dict[str, Any], **tokens: str) -> None:
+        """Say something new, as the agent that says it."""
+        subject, data = row.subject(**tokens), msgspec.json.encode(body)
+        self.said[row.name, "new", await self.publish(tokens.get("agent", "ricardo"), subject, data, {MSG_ID: self._new_id()})] += 1
 
     def _speaker(self, row: Subject, tokens: dict[str, str]) -> str | None:
         """Whose key it is said with; None where nobody here has it."""
@@ -118,20 +136,16 @@ class Disorder:
     async def say_early(self) -> None:
         """Votes before their proposal, results before their task: they count for nothing, and those that are asked for do."""
         for n in range(EARLY):
-            ident, new = f"early-{self._rng.getrandbits(48):012x}", lambda: {MSG_ID: self._new_id()}
-            vote = msgspec.json.encode({"choice": self._rng.choice(["approve", "reject"])})
+            ident = f"{EARLY_ID}{self._rng.getrandbits(48):012x}"
             for agent in self._rng.sample([*AGENTS, OUTSIDER], 3):
-                await self.publish(agent, subjects.VOTE.subject(proposal=ident, agent=agent), vote, new())
-            proposal = {"title": f"Early {n}", "attributes": GOOD, "electorate": AGENTS, "timeout_s": 5.0}
-            subject = subjects.PROPOSAL.subject(proposal=ident, agent="nexus")
-            await self.publish("nexus", subject, msgspec.json.encode(proposal), new())
-            for agent in (*AGENTS, OUTSIDER):
-                await self.publish(agent, subjects.VOTE.subject(proposal=ident, agent=agent), vote, new())
-            result = msgspec.json.encode({"fence": 1, "output": {"early": n}})
-            await self.publish("ricardo", subjects.TASK_RESULT.subject(task=ident, agent="ricardo"), result, new())
+                await self._new(subjects.VOTE, {"choice": self._rng.choice(["approve", "reject"])}, proposal=ident, agent=agent)
+            proposal = {"title": f"Early {n}", "attributes": GOOD, "electorate": [*AGENTS, OUTSIDER], "timeout_s": 5.0}
+            await self._new(subjects.PROPOSAL, proposal, proposal=ident, agent="nexus")
+            result = {"fence": 1, "output": {"early": n}}
+            await self._new(subjects.TASK_RESULT, result, task=ident, agent="ricardo")
             task = {"title": "Early", "required_skills": ["infrastructure_management"], "timeout_s": 30.0}
-            await self.publish("ricardo", subjects.TASK_SUBMITTED.subject(task=ident), msgspec.json.encode(task), new())
-            await self.publish("ricardo", subjects.TASK_RESULT.subject(task=ident, agent="ricardo"), result, new())
+            await self._new(subjects.TASK_SUBMITTED, task, task=ident)
+            await self._new(subjects.TASK_RESULT, result, task=ident, agent="ricardo")
             self.early.append(ident)
 
     async def say_episodes(self) -> None:

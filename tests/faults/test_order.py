@@ -43,7 +43,7 @@ OURS: Final = "results stand more than once under one fence"
 async def through(up: Up, chances: Chances, report: Report, seconds: float, drain_s: float = DRAIN_S) -> Verdict:
     """Load whose protocols are in disorder, judged. What stands twice because it was put there twice is no fault."""
     load = Load(up, chances.random("load"), name="order", only=("proposals", "tasks", "effects", "lessons", "stimuli"), pace_s=0.05)
-    async with Disorder(up, chances.random("disorder")) as disorder:
+    async with Disorder(up, chances.random("disorder"), load.hand) as disorder:
         async with load, asyncio.TaskGroup() as group:
             group.create_task(disorder.say_early(), name="say early")
             group.create_task(disorder.say_episodes(), name="say episodes")
