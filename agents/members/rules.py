@@ -133,12 +133,13 @@ def view(profile: Profile, seen: float, state: MemberStatus, instances: int, loa
 
 
 def views(sightings: Sightings, roster: Roster, now: float) -> dict[str, AgentView]:
-    """Every agent that is listed: those present, and those gone for less than `LISTED_S`."""
+    """Every agent that is listed: those present, those gone for less than `LISTED_S`, and those whose silence is not logged yet."""
     found: dict[str, AgentView] = {}
     for agent, living in present(sightings, now).items():
         newest, profile = living[0], profile_of(living) or Profile()
         found[agent] = view(profile, newest.seen, status(newest.seen, now), len(living), profile.load)
     for agent, known in roster.items():
-        if agent not in found and now - known.changed < LISTED_S:
-            found[agent] = view(known.profile, known.changed, "gone", 0, 0.0)
+        if agent not in found and (known.instances or now - known.changed < LISTED_S):
+            seen = max(known.changed, *(s.seen for (heard, _), s in sightings.items() if heard == agent), 0.0)
+            found[agent] = view(known.profile, seen, "gone", 0, 0.0)
     return dict(sorted(found.items()))

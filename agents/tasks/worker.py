@@ -21,7 +21,7 @@ from agents.tasks.split import input_of
 from bus import subjects
 from bus.cancelling import end
 from bus.delivery import Ack, Outcome, Retry
-from bus.errors import CerebroError, TooLarge
+from bus.errors import CerebroError, TimedOut, TooLarge, Unavailable
 from bus.ids import derived
 from bus.log import Delivery
 from bus.work import Work
@@ -128,6 +128,9 @@ class Worker:
         except SkillError as e:
             error = TaskError(code=e.code, message=str(e), retryable=e.retryable)
             return Failure(fence=fence, error=error, recalled=noted.receipt())
+        except (Unavailable, TimedOut) as e:
+            log.info("%s does not come to its end on task %s: %s", assignment.skill, assignment.task.task_id, e)
+            return Failure(fence=fence, error=TaskError(code="unavailable", message=str(e), retryable=True), recalled=noted.receipt())
         except Exception as e:
             log.exception("%s failed on task %s", assignment.skill, assignment.task.task_id)
             self._tasks.emotion.feel("error", f"{assignment.skill} failed: {type(e).__name__}")

@@ -11,10 +11,11 @@ import msgspec
 
 ROOT: Final = Path(__file__).parents[2]
 ROOMS: Final = ("agents", "bus", "cerebro", "gateway", "memory", "schemas")
-ACTIONS, PERSISTER, INSERT, WORKER, CONSENSUS, CONNECTION = (
+ACTIONS, PERSISTER, INSERT, PASSAGES, WORKER, CONSENSUS, CONNECTION = (
     "gateway/api/actions.py",
     "memory/persister.py",
     "memory/queries/insert_episodes.sql",
+    "memory/queries/insert_passages.sql",
     "agents/tasks/worker.py",
     "agents/consensus/actor.py",
     "bus/connection.py",
@@ -82,9 +83,10 @@ BUGS: Final = (
                 "SELECT\n    episode_id || CASE WHEN EXISTS (SELECT FROM memory_system.episodes e WHERE e.episode_id = asked.episode_id)"
                 " THEN '-again' ELSE '' END, kind,",
             ),
+            Change(PASSAGES, "ORDER BY place\n", "ORDER BY place\n    ON CONFLICT DO NOTHING\n"),
         ),
         victims=("memory", "postgres"),
-        shows="texts have more than one row",
+        shows="places of the log have more than one row",
     ),
     Planted(
         name="a publish is tried again under a new id",

@@ -36,8 +36,9 @@ async def test_it_is_caught(bug: Planted, tmp_path: Path) -> None:
         while injections < INJECTIONS_MAX and not any(bug.shows in told for told in broken):
             async with load:
                 for _ in range(JUDGED_EVERY):
-                    await injector.inject(1)
-            injections += JUDGED_EVERY
+                    injections += 1
+                    if await injector.inject(1):  # what is planted keeps it from being well again
+                        break
             broken = (await judge.verdict(DRAIN_S)).broken
         caught = [told for told in broken if bug.shows in told]
         assert caught, f"not caught in {injections} injections; {broken}"

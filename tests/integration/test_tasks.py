@@ -59,7 +59,7 @@ class Performance:
         self.let_go = asyncio.Event()
 
     def skills(self, *names: str) -> dict[str, Skill]:
-        known = {"quick": self._quick, "slow": self._slow, "patient": self._slow, "broken": self._broken}
+        known = {"quick": self._quick, "slow": self._slow, "patient": self._slow, "broken": self._broken, "away": self._away}
         return {n: Skill(name=n, description=f"{n} work", input=Input, output=str, run=known[n], patient=n == "patient") for n in names}
 
     async def _quick(self, context: SkillContext, given: Input) -> Any:
@@ -78,6 +78,12 @@ class Performance:
     async def _broken(self, context: SkillContext, given: Input) -> Any:
         self.begun.append(context.agent)
         raise ZeroDivisionError("division by zero")
+
+    async def _away(self, context: SkillContext, given: Input) -> Any:
+        self.begun.append(context.agent)
+        if len(self.begun) == 1:
+            raise Unavailable("NATS is away")
+        return {"by": context.agent}
 
 
 class Inhabitant:
@@ -303,6 +309,15 @@ class TestFailure:
             "try 2 of 3, after skill_error",
             "try 3 of 3, after skill_error",
         ]
+
+    async def test_what_a_skill_rests_on_may_be_away_for_a_moment_and_that_is_no_fault_of_the_skill(
+        self, mesh: Mesh, play: Performance, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await mesh.agent("nexus", play.skills("away"))
+        await mesh.submit("t1", required_skills=["away"])
+        task = await mesh.end("t1")
+        assert (task.status, [h.body["error"]["code"] for h in task.history if h.entry == "failed"]) == ("succeeded", ["unavailable"])
+        assert [r.getMessage() for r in caplog.records if r.exc_info] == []
 
     async def test_work_that_hangs_is_ended_and_tried_by_the_others(self, mesh: Mesh, play: Performance) -> None:
         impatient = replace(SETTINGS, skill_timeout_s=0.5, retry_first_s=0.1)

@@ -27,8 +27,13 @@ FADED_MAX = 0.1
 
 LATE_S_MAX = 20.0
 """An expired task has ended so long after its time, the bad times included."""
-ENDS_WITHOUT_WORK = ("lease_lost", "no_such_skill")
+NO_SUCH_SKILL = "no_such_skill"
+ENDS_WITHOUT_WORK = ("lease_lost", NO_SUCH_SKILL)
 """How a task may fail that nobody has failed."""
+KNOWN_S = 10.0
+"""Whoever joined so long ago is known to everyone."""
+GONE_S = 50.0
+"""Whoever has not been gone for so long is waited for: a minute, less what clocks and readers may be behind."""
 
 
 class Broken(AssertionError):
@@ -93,6 +98,8 @@ class Oracle:
         self.refused: set[str] = set()
         self.receipts: dict[tuple[str, str], int] = {}
         self.members: dict[tuple[str, str], str] = {}
+        self.joined: dict[str, Any] = {}
+        self.changed: dict[str, Any] = {}
         self.stimuli: dict[str, str] = {}
         self.intensities: dict[str, float] = {}
         self.affects: dict[str, Entry] = {}
@@ -252,6 +259,8 @@ class Oracle:
             return
         known = body.status != "failed" or job.task.subtasks or (body.error and body.error.code in ENDS_WITHOUT_WORK)
         demand(known, f"{entry.subject}: failed without a failure that counts")
+        if body.error and body.error.code == NO_SUCH_SKILL and not job.task.subtasks:
+            demand(not (there := self._able(job.task, entry.time)), f"{entry.subject}: failed as if nobody could, but {there} can")
         early = job.deadline - entry.time > timedelta(seconds=SKEW_S_MAX)
         demand(not (body.status == "expired" and early), f"{entry.subject}: expired before its time")
         parts = [j for j in self.jobs.values() if j.task.parent == entry.tokens["task"]]
@@ -264,6 +273,13 @@ class Oracle:
         if body.status == "cancelled":
             parent = self.jobs.get(job.task.parent or "")
             demand(parent and parent.finished, f"{entry.subject}: cancelled by nobody")
+
+    def _able(self, task: Submission, now: Any) -> list[str]:
+        """Who has all the skills and is a member, or has not been gone for long."""
+        able = [agent for agent, skills in self._skills_of.items() if set(task.required_skills) <= set(skills) and agent in self.joined]
+        known = [agent for agent in able if now - self.joined[agent] > timedelta(seconds=KNOWN_S)]
+        there = {agent for (agent, _), status in self.members.items() if status == "joined"}
+        return [agent for agent in known if agent in there or now - self.changed[agent] < timedelta(seconds=GONE_S)]
 
     # lessons, members, affect
 
@@ -284,6 +300,8 @@ class Oracle:
         there = self.members.get(key) == "joined"
         demand(there != (change.status == "joined"), f"{change.instance} {change.status} is logged twice")
         self.members[key] = change.status
+        self.joined.setdefault(entry.agent, entry.time)
+        self.changed[entry.agent] = entry.time
 
     def _emotion(self, entry: Entry) -> None:
         if entry.name == "emotion.stimulus":

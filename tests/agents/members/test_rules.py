@@ -78,6 +78,11 @@ class TestViews:
         assert rules.views({}, known, T0 + 30)["ops"].status == "gone"
         assert rules.views({}, known, T0 + 63) == {}
 
+    def test_an_agent_that_fell_silent_after_an_hour_is_listed_before_that_is_logged(self) -> None:
+        gone = rules.views(seen(T0 + 3_600), roster(logged(1, "joined")), T0 + 3_604)["ops"]
+        assert (gone.status, gone.last_seen) == ("gone", rules.rfc3339(rules.epoch(T0 + 3_600)))
+        assert rules.views({}, roster(logged(1, "joined")), T0 + 3_604)["ops"].status == "gone"
+
     def test_instances_are_counted_and_their_load_is_averaged(self) -> None:
         busy = seen(T0, "2", Profile(role="r", load=1.0))
         view = rules.views(seen(T0) | busy, {}, T0)["ops"]
