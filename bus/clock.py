@@ -20,5 +20,8 @@ class ServerClock:
         return self._monotonic() + self._ahead_s
 
     def heard(self, said: float, asked: float) -> None:
-        """The server said that it was `said` (seconds since 1970); it was asked at `asked` of the monotonic clock, half of the way back."""
-        self._ahead_s = said - (asked + self._monotonic()) / 2
+        """The server said that it was `said` (seconds since 1970), some time between `asked` of the monotonic clock and now.
+
+        What is shown is changed by no more than that contradicts it: an answer that was long on its way makes nothing jump.
+        """
+        self._ahead_s = min(max(self._ahead_s, said - self._monotonic()), said - asked)

@@ -31,11 +31,22 @@ class TestServerClock:
         machine.passed += 1
         assert clock() == 1_000_101.0
 
-    def test_the_server_is_believed_from_the_middle_of_its_way_back(self) -> None:
+    def test_the_server_is_believed(self) -> None:
         machine = Machine()
         clock = ServerClock(machine.monotonic, machine.here)
         machine.passed += 2
         clock.heard(5_000_000.0, asked=100.0)
-        assert clock() == 5_000_001.0
+        assert clock() == 5_000_000.0
         machine.passed += 10
-        assert clock() == 5_000_011.0
+        assert clock() == 5_000_010.0
+        clock.heard(4_000_000.0, asked=111.0)
+        assert clock() == 4_000_001.0
+
+    def test_an_answer_that_was_long_on_its_way_changes_only_what_it_contradicts(self) -> None:
+        machine = Machine()
+        clock = ServerClock(machine.monotonic, machine.here)
+        machine.passed += 2
+        clock.heard(1_000_101.5, asked=100.0)
+        assert clock() == 1_000_102.0
+        clock.heard(1_000_098.0, asked=100.0)
+        assert clock() == 1_000_100.0

@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_200)]
 
 DOOR: Final = {
     "CEREBRO_GATEWAY_KEYS": "on",
-    "CEREBRO_GATEWAY_RATE_OF_KEY": "3000/minute",
+    "CEREBRO_GATEWAY_RATE_OF_KEY": "300/minute",
     "CEREBRO_GATEWAY_RATE_OF_ADDRESS": "1000000/minute",
     "CEREBRO_GATEWAY_REQUESTS_MAX": "64",
 }
