@@ -17,6 +17,7 @@ from bus.entries import MSG_ID
 from bus.log import entries
 from schemas.dead import DeadLetter
 from schemas.entry import Entry
+from schemas.tasks import Result
 from tests.faults.chances import Chances
 from tests.faults.disorder import WINDOW_S, Disorder
 from tests.faults.invariants import DRAIN_S, Judge
@@ -54,9 +55,9 @@ async def through(up: Up, chances: Chances, report: Report, seconds: float, drai
         report.injected(f"{how}: {outcome}", times)
     judge = Judge(up, load, ids_kept=False)
     verdict = await judge.verdict(drain_s)
-    ours = [broken for broken in verdict.broken if OURS in broken]
-    verdict.broken = [broken for broken in verdict.broken if broken not in ours]
-    verdict.doubled -= sum(int(broken.split()[0]) for broken in ours)
+    verdict.broken = [broken for broken in verdict.broken if OURS not in broken]
+    results, effects = (Counter(found) for found in ([(e.tokens["task"], e.body.fence) for e in judge.ledger.of(Result)], load.effects))
+    verdict.twice -= {key for key, times in results.items() if times > 1 and effects[key] < 2}
     verdict.find("things that are written once were written again", disorder.taken)
     letters = Counter(e.body.headers.get(MSG_ID) for e in await letters_of(up) if "with other content" in e.body.reason)
     verdict.find("contradictions have not one letter", [i for i in disorder.contradicted if letters[i] != 1])
