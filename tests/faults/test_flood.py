@@ -45,8 +45,10 @@ FLOODING: Final = 300
 """How many requests the flooding client has open at once."""
 FLOOD_S: Final = 20.0
 LESSONS_PER_MINUTE: Final = 100
-OF_EACH: Final = {"episode": 3_000, "lesson": 300, "consensus.proposal": 100, "task.submitted": 200}
+OF_EACH: Final = {"episode": 3_000, "lesson": 300, "consensus.proposal": 200, "task.submitted": 400}
 """What the flooding agent tells, as fast as its connection takes it."""
+UNHEARD: Final = 50_000
+"""How many more episodes it sends before that without waiting for any word of the server."""
 ON_THE_WAY: Final = 500
 """How many of its publishes wait for their acknowledgement."""
 DRAIN_S: Final = 300.0
@@ -190,12 +192,18 @@ async def test_at_the_door_it_is_told_and_another_clients_work_goes_on() -> None
         assert min(others.ended["task"], others.ended["proposal"]) > 0
 
 
-async def flooded(up: Up, rng: random.Random, of_each: dict[str, int], load: Load) -> Counter[str]:
+async def flooded(up: Up, rng: random.Random, of_each: dict[str, int], unheard: int, load: Load) -> Counter[str]:
     """An admitted agent tells all of it as fast as it can; what the server said, by outcome."""
     told = [row for row, times in of_each.items() for _ in range(times)]
     rng.shuffle(told)
     outcomes: Counter[str] = Counter()
     connection = await nats.connect(**up.admitted("flooder"), pending_size=64 * 1024**2)
+    for number in range(unheard):
+        subject, body = said("episode", "unheard", number)
+        await connection.publish(subject, msgspec.json.encode(body))
+        outcomes["episode sent without a word"] += 1
+        if number % ON_THE_WAY == 0:
+            await asyncio.sleep(0)
     room = asyncio.Semaphore(ON_THE_WAY)
 
     async def tell_one(row: str, number: int) -> None:
@@ -238,11 +246,13 @@ def said(row: str, ident: str, number: int) -> tuple[str, dict[str, Any]]:
     return subjects.TASK_SUBMITTED.subject(task=ident), task | {"title": text, "priority": 5, "timeout_s": DRAIN_S}
 
 
-async def on_the_bus(up: Up, chances: Chances, report: Report, of_each: dict[str, int], drain_s: float) -> tuple[Verdict, Others]:
+async def on_the_bus(
+    up: Up, chances: Chances, report: Report, of_each: dict[str, int], unheard: int, drain_s: float
+) -> tuple[Verdict, Others]:
     load, others = Load(up, chances.random("load"), name="bus", pace_s=0.3), Others(up, {})
     began = time.monotonic()
     async with load:
-        flooding = asyncio.create_task(flooded(up, chances.random("flood"), of_each, load), name="flood")
+        flooding = asyncio.create_task(flooded(up, chances.random("flood"), of_each, unheard, load), name="flood")
         await others.once()
         outcomes = await flooding
         report.figure("seconds of flood", round(time.monotonic() - began, 1))
@@ -252,6 +262,8 @@ async def on_the_bus(up: Up, chances: Chances, report: Report, of_each: dict[str
     judge = Judge(up, load)
     verdict = await judge.verdict(drain_s)
     verdict.find("processes ended", load.processes.faults())
+    stored = sum(e.name == "episode" and e.agent == "flooder" for e in judge.ledger.entries)
+    report.figure("of what was sent without a word is stored", stored - of_each["episode"])
     refused = {i for e in judge.ledger.of(LessonsRefused) for i in e.body.lesson_ids}
     letters = await letters_of_lessons(up)
     report.figure("lessons refused", len(refused))
@@ -279,7 +291,7 @@ async def test_on_the_bus_it_is_worked_off_and_everybody_elses_work_goes_on() ->
     chances = Chances()
     with mesh(LIMITED) as up, Report("flood_on_the_bus", chances) as report:
         before = watch.Processes(up.data)
-        verdict, others = await on_the_bus(up, chances, report, OF_EACH, DRAIN_S)
+        verdict, others = await on_the_bus(up, chances, report, OF_EACH, UNHEARD, DRAIN_S)
         grown = {name: (rss - before.rss_before[name]) // 2**20 for name, rss in before.rss().items()}
         report.figure("grown by MiB", grown)
         assert verdict.broken == []
@@ -298,5 +310,5 @@ async def test_planted_lessons_without_a_limit_are_seen() -> None:
     bug = Bug("agents.learning.flood", "if len(taken) >= self._per_minute_max:", "if len(taken) < 0:")
     chances = Chances(7)
     with mesh(LIMITED, (bug,)) as up:
-        verdict, _ = await on_the_bus(up, chances, Report("planted", chances), dict.fromkeys(OF_EACH, 0) | {"lesson": 300}, 120)
+        verdict, _ = await on_the_bus(up, chances, Report("planted", chances), dict.fromkeys(OF_EACH, 0) | {"lesson": 300}, 0, 120)
     assert any("lessons above the limit" in broken for broken in verdict.broken), verdict.broken
