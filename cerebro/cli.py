@@ -202,6 +202,7 @@ def up(parsed: argparse.Namespace) -> int:
             instances=counts,
             bus=settings.bus,
             tls=settings.nats,
+            log_file_bytes_max=settings.log_file_bytes_max,
         )
         asyncio.run(until_signal(Launcher(options).run))
     except (AlreadyRunning, KeyRefused, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:

@@ -23,6 +23,7 @@ from cerebro.embedded.room import has_room
 from cerebro.failures import first
 from cerebro.keys import OPERATOR, Keys
 from cerebro.leftovers import end_leftovers
+from cerebro.logs import keep_short
 from cerebro.options import EXTERNAL, SEAL_KEYS, Options
 from cerebro.part import Part, Server
 from cerebro.settings import SHORT
@@ -68,6 +69,7 @@ class Launcher:
     async def _live(self) -> None:
         """Start everything, then supervise it until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(keep_short(self._log("nats").parent, self._options.log_file_bytes_max), name="keep logs short")
             await together(self._start(server) for server in self._servers)
             for server in self._servers:
                 group.create_task(self._supervisors[server.name].keep(), name=f"keep {server.name}")

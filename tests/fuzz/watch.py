@@ -1,5 +1,6 @@
 """What is looked at from outside while a mesh is fuzzed: its processes, its logs, its consumers, its memory, and whether it works."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -78,14 +79,21 @@ class Logs:
         """What has been written since the last look that no log may say."""
         found = []
         for path in sorted(self._folder.glob("*.log")):
-            with path.open("rb") as log:
-                log.seek(self._read.get(path, 0))
-                new = log.read()
-            self._read[path] = self._read.get(path, 0) + len(new)
+            new, self._read[path] = _since(path, self._read.get(path, 0))
             if sign := TRACE.search(new):
                 shown = new[max(0, sign.start() - 300) : sign.start() + SHOWN_BYTES].decode("utf-8", "replace")
                 found.append(f"{path.name} says:\n{shown}")
         return found
+
+
+def _since(path: Path, at: int) -> tuple[bytes, int]:
+    """What a log says from this place on, and how far that reaches; where it began anew meanwhile, what is left of the one before too."""
+    with path.open("rb") as log:
+        begun_anew = log.seek(0, os.SEEK_END) < at
+        first = log.seek(0 if begun_anew else at)
+        new = log.read()
+    before = path.with_suffix(".old").read_bytes()[at:] if begun_anew else b""
+    return before + new, first + len(new)
 
 
 class Consumer(msgspec.Struct, frozen=True):

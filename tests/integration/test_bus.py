@@ -377,3 +377,16 @@ class TestPresenceBucket:
         await bus.api(f"STREAM.CREATE.{name}", known | {"storage": "memory"})
         await streams.declare(bus.settings)
         assert (await bus.api(f"STREAM.INFO.{name}", {}))["config"]["storage"] == "file"
+
+
+async def test_a_connection_shows_the_time_of_the_log(bus: Bus) -> None:
+    """Though its machine shows another: here it is told that it is 1970."""
+    right = bus.clock()
+    bus._server_clock.heard(0.0, 0.0)
+    assert bus.clock() < right - 1_000_000
+    await bus.ask_time()
+    assert abs(bus.clock() - right) < 60
+    stored = await bus.publish(subjects.LESSON, LESSON, agent="ops")
+    entry = await bus.entry_at(stored.seq)
+    assert entry is not None
+    assert abs(entry.time.timestamp() - bus.clock()) < 60
