@@ -25,7 +25,7 @@ from bus import subjects
 from bus.connection import Bus
 from bus.errors import CerebroError
 from cerebro.reach import bus_settings
-from tests.fuzz import watch
+from tests.fuzz import report, watch
 from tests.fuzz.door import SchemaRun, schemathesis
 from tests.fuzz.inputs import made
 from tests.fuzz.player import Player
@@ -54,6 +54,7 @@ class Options(msgspec.Struct, frozen=True):
     budget_s: float
     inputs: int | None
     only: range | None
+    report: Path | None = None
 
 
 class Watcher:
@@ -158,7 +159,7 @@ def _told(options: Options, player: Player, watcher: Watcher, schema: SchemaRun,
     total: Counter[str] = sum(tally.outcomes.values(), Counter())
     print(f"all: {', '.join(f'{outcome}: {n}' for outcome, n in total.most_common(20))}")
     print(f"{len(tally.malformed)} malformed entries of the log")
-    after = watcher.processes.rss()
+    after, faults = watcher.processes.rss(), len(tally.faults) + schema.failures
     for name, before in sorted(watcher.processes.rss_before.items()):
         print(f"  resident memory of {name:<10} {before / 2**20:>8.0f} MiB before {after.get(name, 0) / 2**20:>8.0f} MiB after")
     for fault in tally.faults:
@@ -168,9 +169,15 @@ def _told(options: Options, player: Player, watcher: Watcher, schema: SchemaRun,
         print(f"BROKEN: schemathesis\n{schema.said}\n  replay: make fuzz ARGS='--seed {options.seed} --budget-s {options.budget_s:g}'")
     print(
         f"seed {options.seed}: {tally.inputs} inputs ({tally.inputs / max(played_s, 0.1):.0f} a second)"
-        f" and {schema.cases} cases of schemathesis in {took_s:.0f} s; {len(tally.faults) + schema.failures} broken"
+        f" and {schema.cases} cases of schemathesis in {took_s:.0f} s; {faults} broken"
     )
-    return 1 if tally.faults or schema.failures else 0
+    if options.report is not None:
+        rss = {name: size >> 20 for name, size in after.items()}
+        run = report.Line(
+            options.seed, report.commit(), tally.inputs, schema.cases, faults, round(played_s, 1), round(took_s, 1), dict(total), rss
+        )
+        report.append(options.report, run)
+    return 1 if faults else 0
 
 
 def _show(options: Options) -> None:
@@ -185,7 +192,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
     if arguments.only:
         first, _, end = arguments.only.partition(":")
         only = range(int(first), int(end) if end else int(first) + 1)
-    return Options(seed=arguments.seed, budget_s=arguments.budget_s, inputs=arguments.inputs, only=only)
+    return Options(seed=arguments.seed, budget_s=arguments.budget_s, inputs=arguments.inputs, only=only, report=arguments.report)
 
 
 def main() -> int:
@@ -195,7 +202,12 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, help="so many, instead of the budget, and without schemathesis")
     parser.add_argument("--only", help="play this one, or first:end, and nothing else")
     parser.add_argument("--keep", action="store_true", help="leave the mesh's folder where it is")
+    parser.add_argument("--report", type=Path, help="add a line of JSON about this run to the file")
+    parser.add_argument("--sum", type=Path, help="only say what the lines of such a file add up to")
     arguments = parser.parse_args()
+    if arguments.sum is not None:
+        print(report.told(report.read(arguments.sum)))
+        return 0
     options = options_of(arguments)
     _show(options)
     with contextlib.ExitStack() as stack:
