@@ -163,8 +163,7 @@ def _told(options: Options, player: Player, watcher: Watcher, schema: SchemaRun,
     for name, before in sorted(watcher.processes.rss_before.items()):
         print(f"  resident memory of {name:<10} {before / 2**20:>8.0f} MiB before {after.get(name, 0) / 2**20:>8.0f} MiB after")
     for fault in tally.faults:
-        which = fault.first if fault.first == fault.last else f"{fault.first}:{fault.last + 1}"
-        print(f"BROKEN {fault.text}\n  replay: make fuzz ARGS='--seed {options.seed} --only {which}'")
+        print(fault.told(options.seed))
     if schema.failures:
         print(f"BROKEN: schemathesis\n{schema.said}\n  replay: make fuzz ARGS='--seed {options.seed} --budget-s {options.budget_s:g}'")
     print(

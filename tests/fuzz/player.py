@@ -34,6 +34,11 @@ class Fault(msgspec.Struct, frozen=True):
     first: int
     last: int
 
+    def told(self, seed: int) -> str:
+        """With what plays it again."""
+        which = self.first if self.first == self.last else f"{self.first}:{self.last + 1}"
+        return f"BROKEN {self.text}\n  replay: make fuzz ARGS='--seed {seed} --only {which}'"
+
 
 class Tally(msgspec.Struct):
     """What came of the inputs."""
@@ -94,7 +99,10 @@ class Player:
             self.fault(f"{played.row} ({', '.join(played.how) or 'good'}): {verdict.fault}", index)
 
     def fault(self, text: str, first: int, last: int | None = None) -> None:
-        self.tally.faults.append(Fault(text, first, first if last is None else last))
+        """Told at once, with its replay, as a run may be long."""
+        broken = Fault(text, first, first if last is None else last)
+        self.tally.faults.append(broken)
+        print(broken.told(self._seed), flush=True)
 
     async def _to_the_bus(self, played: BusInput) -> judge.Verdict:
         row = judge.ROW_OF[played.row]

@@ -52,4 +52,5 @@ def told(lines: Iterable[Line]) -> str:
 
 
 def _added(runs: list[Line]) -> str:
-    return f"{len(runs)} runs, {sum(r.inputs for r in runs):,} inputs, {sum(r.cases for r in runs):,} cases, {sum(r.took_s for r in runs):.0f} s"
+    inputs, cases, took_s = sum(r.inputs for r in runs), sum(r.cases for r in runs), sum(r.took_s for r in runs)
+    return f"{len(runs)} runs, {inputs:,} inputs, {cases:,} cases, {took_s:.0f} s"
