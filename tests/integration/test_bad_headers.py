@@ -7,7 +7,7 @@ import pytest
 from bus import subjects
 from bus.connection import Bus
 from bus.log import entries
-from schemas.entry import Entry
+from schemas.entry import Entry, Malformed
 from tests.fuzz.wire import Wire
 
 UNREADABLE = (b"NATS/1.0 \xff\xff\xff\r\n\r\n", b"NATS/1.0\r\n", b"\xff\xff", b"NATS/1.0 200 \xff\r\na: 1\r\n\r\n")
@@ -66,6 +66,19 @@ async def test_a_flush_that_is_given_up_does_not_make_the_connection_deaf(bus: B
         await heard.wait()
     assert reading is bus.nc._reading_task
     assert not reading.done()
+
+
+@pytest.mark.parametrize("status", ["404", "503", "204", "x"])
+async def test_an_entry_without_a_body_whose_headers_speak_as_the_server_is_an_entry(bus: Bus, status: str) -> None:
+    wire = await Wire.connect(bus.settings)
+    try:
+        await wire.ask(bus.wire("mesh.learning.ops").encode(), b"NATS/1.0\r\nStatus: %s\r\n\r\n" % status.encode(), b"", 5.0)
+    finally:
+        await wire.close()
+    entry = await bus.entry_at(1)
+    assert isinstance(entry, Malformed)
+    assert (entry.seq, entry.subject, entry.data) == (1, "mesh.learning.ops", b"")
+    assert await bus.entry_at(2) is None
 
 
 async def test_a_forged_place_in_the_log_is_not_believed(bus: Bus) -> None:
