@@ -37,12 +37,14 @@ LOOK_S = 2.0
 """How often processes, logs and consumers are looked at."""
 TOLD_S = 15.0
 """How often it is told how far it is."""
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """A consumer that has something left and has not moved for so long is stuck."""
 DRAIN_S_MAX = 1_800.0
 """Longest time for the backlog to be worked off."""
-END_WAIT, END_WAIT_S = "CEREBRO_GATEWAY_END_WAIT_S", "20"
-"""How long a request may wait for the end of a proposal that lives for days; the default is longer than schemathesis waits."""
+SETTINGS = {"CEREBRO_GATEWAY_END_WAIT_S": "20", "CEREBRO_GATEWAY_FORGET_S": "900", "CEREBRO_GATEWAY_CONSOLIDATE_S": "900"}
+"""How long a request may wait for the end of a proposal that lives for days: the default is longer than schemathesis waits. And how long
+for what takes long: on a busy machine it takes longer than the default, which is an honest 504 (docs/forgetting.md) and no fault.
+"""
 IN_MEMORY = Path("/dev/shm")
 """The mesh's folder is made here where there is such a place: each stored input waits for the disk, which is not what is tried."""
 
@@ -214,7 +216,8 @@ def main() -> int:
         if not arguments.keep:
             stack.callback(shutil.rmtree, folder)
         print(f"seed {options.seed}; the mesh is in {folder}", flush=True)
-        os.environ.setdefault(END_WAIT, END_WAIT_S)
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
         up = Up(folder / "data")
         stack.callback(up.stop)
         up.wait_until_ready()

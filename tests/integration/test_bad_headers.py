@@ -6,6 +6,7 @@ import pytest
 
 from bus import subjects
 from bus.connection import Bus
+from bus.erasing import stored
 from bus.log import entries
 from schemas.entry import Entry, Malformed
 from tests.fuzz.wire import Wire
@@ -90,3 +91,16 @@ async def test_a_forged_place_in_the_log_is_not_believed(bus: Bus) -> None:
         await wire.close()
     (entry,) = await entries(bus, [subjects.LESSON.wildcard])
     assert entry.seq == 1
+
+
+async def test_a_forged_place_is_not_believed_where_the_server_hands_it_out(bus: Bus) -> None:
+    forged = b"Nats-Sequence: 4711\r\nNats-Subject: mesh.learning.nexus\r\nNats-Time-Stamp: x\r\nNats-Stream: x\r\nNats-Last-Sequence: 9"
+    wire = await Wire.connect(bus.settings)
+    try:
+        for _ in range(2):
+            await wire.ask(bus.wire("mesh.learning.ops").encode(), b"NATS/1.0\r\n%s\r\n\r\n" % forged, LESSON, 5.0)
+    finally:
+        await wire.close()
+    found = [(standing.seq, bus.plain(standing.subject)) async for standing in stored(bus, bus.stream(subjects.MESH))]
+    assert found == [(1, "mesh.learning.ops"), (2, "mesh.learning.ops")]
+    assert (await bus.entry_at(2)).subject == "mesh.learning.ops"  # type: ignore[union-attr]
