@@ -52,6 +52,10 @@ class Letters:
             return [buried async for buried, letter in self._letters(0) if says(letter, asked)]
         return await self._standing(lambda b: b.event_id == asked.id if asked.id is not None else b.agent == asked.agent_id)
 
+    async def under(self, ids: Collection[str]) -> list[Buried]:
+        """Those that stand and bury something that came under one of these ids; a publisher may use one twice. Raises `Unavailable`."""
+        return await self._standing(lambda b: b.event_id in ids)
+
     async def erase(self, seqs: Collection[int], wanted: Wanted) -> None:
         """Erase those that bury what is wanted: by its id, or by its place where the letter does not say under which id it came.
 

@@ -68,6 +68,7 @@ class Selection:
         ids = [event.id for event in (*events, *tellings)]
         copies = [record["stream_seq"] for record in await self._database.rows(COPIES_OF, ids)]
         gone = {*ids, *erased, *(buried.event_id for buried in dead)}
+        dead = [*{buried.place: buried for buried in (*dead, *await self._letters.under(gone))}.values()]
         return Plan(
             selector=selector_hash(asked),
             events=events,
