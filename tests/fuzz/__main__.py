@@ -173,9 +173,17 @@ def _told(options: Options, player: Player, watcher: Watcher, schema: SchemaRun,
         f" and {schema.cases} cases of schemathesis in {took_s:.0f} s; {faults} broken"
     )
     if options.report is not None:
-        rss = {name: size >> 20 for name, size in after.items()}
         run = report.Line(
-            options.seed, report.commit(), tally.inputs, schema.cases, faults, round(played_s, 1), round(took_s, 1), dict(total), rss
+            seed=options.seed,
+            commit=report.commit(),
+            inputs=tally.inputs,
+            cases=schema.cases,
+            faults=faults,
+            played_s=round(played_s, 1),
+            took_s=round(took_s, 1),
+            outcomes=dict(total),
+            rss_mib={name: size >> 20 for name, size in after.items()},
+            settings=report.settings(),
         )
         report.append(options.report, run)
     return 1 if faults else 0

@@ -1,5 +1,6 @@
 """What runs have shown, counted and not guessed: each adds a line to a file, and `python -m tests.fuzz --sum FILE` adds them up."""
 
+import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One run. `commit` ends in `-dirty` where files differed from it; `rss_mib` is the resident memory of each process at the end."""
+    """One run. `commit` ends in `-dirty` where files differed from it; `rss_mib` is the resident memory of each process at the end;
+    `settings` what the environment asked of the mesh.
+    """
 
     seed: int
     commit: str
@@ -21,6 +24,12 @@ class Line(msgspec.Struct, frozen=True):
     took_s: float
     outcomes: dict[str, int]
     rss_mib: dict[str, int]
+    settings: dict[str, str] = {}
+
+
+def settings() -> dict[str, str]:
+    """Those of the environment, but for what is secret."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("CEREBRO_") and "KEY" not in name}
 
 
 def commit() -> str:
