@@ -41,9 +41,16 @@ PATIENCE_S = 300.0
 """A consumer that has something left and has not moved for so long is stuck."""
 DRAIN_S_MAX = 1_800.0
 """Longest time for the backlog to be worked off."""
-SETTINGS = {"CEREBRO_GATEWAY_END_WAIT_S": "20", "CEREBRO_GATEWAY_FORGET_S": "900", "CEREBRO_GATEWAY_CONSOLIDATE_S": "900"}
-"""How long a request may wait for the end of a proposal that lives for days: the default is longer than schemathesis waits. And how long
-for what takes long: on a busy machine it takes longer than the default, which is an honest 504 (docs/forgetting.md) and no fault.
+SETTINGS = {
+    "CEREBRO_GATEWAY_END_WAIT_S": "20",  # of proposals that live for days: the default is longer than schemathesis waits
+    "CEREBRO_GATEWAY_ASK_S": "60",
+    "CEREBRO_GATEWAY_SEARCH_S": "60",
+    "CEREBRO_GATEWAY_AWAY_PATIENCE_S": "60",
+    "CEREBRO_GATEWAY_FORGET_S": "900",
+    "CEREBRO_GATEWAY_CONSOLIDATE_S": "900",
+}
+"""How long the door waits. On a machine that is busy with other things an answer is late, which is an honest 504 and no fault; what never
+comes is told all the same.
 """
 IN_MEMORY = Path("/dev/shm")
 """The mesh's folder is made here where there is such a place: each stored input waits for the disk, which is not what is tried."""

@@ -47,28 +47,6 @@ async def test_a_question_with_unreadable_headers_does_not_make_the_service_deaf
         await wire.close()
 
 
-async def test_a_flush_that_is_given_up_does_not_make_the_connection_deaf(bus: Bus) -> None:
-    heard = asyncio.Event()
-
-    async def hear(_message: object) -> None:
-        heard.set()
-
-    await bus.nc.subscribe(bus.wire("ask.agents"), cb=hear)
-    reading = bus.nc._reading_task
-    for _ in range(3):
-        given_up = asyncio.create_task(bus.nc.flush())
-        while not bus.nc._pongs:
-            await asyncio.sleep(0)
-        given_up.cancel()
-        await asyncio.gather(given_up, return_exceptions=True)
-        await bus.nc.flush()  # its answer comes after the one that nobody waits for
-    await bus.nc.publish(bus.wire("ask.agents"), b"{}")
-    async with asyncio.timeout(10):
-        await heard.wait()
-    assert reading is bus.nc._reading_task
-    assert not reading.done()
-
-
 @pytest.mark.parametrize("status", ["404", "503", "204", "x"])
 async def test_an_entry_without_a_body_whose_headers_speak_as_the_server_is_an_entry(bus: Bus, status: str) -> None:
     wire = await Wire.connect(bus.settings)
