@@ -12,6 +12,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -123,6 +124,7 @@ async def fuzz(options: Options, up: Up) -> int:
     bus = await Bus.connect(settings, "operator", 10.0)
     player = await Player.connect(options.seed, settings, run.http)
     watcher = Watcher(up.data, bus, player)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, player.end)
     began = time.monotonic()
     schema = SchemaRun(cases=0, failures=0, said="")
     try:

@@ -64,6 +64,7 @@ class Player:
         self._settings = settings
         self._door = asyncio.Semaphore(IN_FLIGHT_MAX // 3)
         self._reconnecting = asyncio.Lock()
+        self._ended = False
         self.tally = Tally()
         self.index = 0
 
@@ -86,8 +87,12 @@ class Player:
     async def _play_some(self, line: Iterator[int], stop_at: float) -> None:
         for index in line:
             await self.one(index)
-            if time.monotonic() >= stop_at or len(self.tally.faults) >= FAULTS_MAX:
+            if self._ended or time.monotonic() >= stop_at or len(self.tally.faults) >= FAULTS_MAX:
                 return
+
+    def end(self) -> None:
+        """Play no more."""
+        self._ended = True
 
     async def one(self, index: int) -> None:
         """Play the input at `index`."""
