@@ -42,6 +42,8 @@ PATIENCE_S = 300.0
 """A consumer that has something left and has not moved for so long is stuck."""
 DRAIN_S_MAX = 1_800.0
 """Longest time for the backlog to be worked off."""
+STOP_S = 300.0
+"""Longest time for the mesh to end; how soon it does is tried elsewhere."""
 SETTINGS = {
     "CEREBRO_GATEWAY_END_WAIT_S": "20",  # of proposals that live for days: the default is longer than schemathesis waits
     "CEREBRO_GATEWAY_ASK_S": "60",
@@ -236,7 +238,8 @@ def main() -> int:
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         up = Up(folder / "data")
-        stack.callback(up.stop)
+        stack.callback(up.process.wait, STOP_S)
+        stack.callback(up.process.terminate)
         up.wait_until_ready()
         return asyncio.run(fuzz(options, up))
 
