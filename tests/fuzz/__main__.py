@@ -42,6 +42,8 @@ PATIENCE_S = 300.0
 """A consumer that has something left and has not moved for so long is stuck."""
 DRAIN_S_MAX = 1_800.0
 """Longest time for the backlog to be worked off."""
+START_S = 600.0
+"""Longest time for the mesh to be ready, on a machine that is busy with other things."""
 STOP_S = 300.0
 """Longest time for the mesh to end; how soon it does is tried elsewhere."""
 SETTINGS = {
@@ -240,7 +242,7 @@ def main() -> int:
         up = Up(folder / "data")
         stack.callback(up.process.wait, STOP_S)
         stack.callback(up.process.terminate)
-        up.wait_until_ready()
+        up.wait_until_ready(START_S)
         return asyncio.run(fuzz(options, up))
 
 

@@ -30,8 +30,8 @@ class Up:
             free = ("--http", "127.0.0.1:0", "--nats", "127.0.0.1:0")
             self.process = subprocess.Popen([*UP, "--data", data, *free, *options], stdout=output, stderr=output)
 
-    def wait_until_ready(self) -> "Up":
-        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), START_S)
+    def wait_until_ready(self, wait_s: float = START_S) -> "Up":
+        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), wait_s)
         assert self.process.poll() is None, self.output.read_text()
         return self
 
