@@ -9,9 +9,9 @@ from bus.connection import Bus
 from bus.erasing import stored
 from bus.log import entries
 from schemas.entry import Entry, Malformed
+from tests.bus.test_received import UNREADABLE
 from tests.fuzz.wire import Wire
 
-UNREADABLE = (b"NATS/1.0 \xff\xff\xff\r\n\r\n", b"NATS/1.0\r\n", b"\xff\xff", b"NATS/1.0 200 \xff\r\na: 1\r\n\r\n")
 LESSON = b'{"topic": "t", "content": "c"}'
 
 
