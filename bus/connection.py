@@ -22,13 +22,12 @@ from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client, ErrorCallback
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import RawStreamMsg
-from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
 from bus import entries, subjects, telemetry
 from bus.cancelling import end, heed
 from bus.clock import ServerClock
+from bus.direct import Standing, at
 from bus.errors import CerebroError, Conflict, Misconfigured, Refused, TimedOut, TooLarge, Unavailable, refusal
 from bus.group import Acknowledged, Group, Wire
 from bus.hanging_up import patient_no_longer
@@ -434,22 +433,16 @@ class Bus:
 
     # reading
 
-    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> RawStreamMsg | None:
-        """The message at `seq` as it came, or None where nothing stands (any more)."""
-        try:
-            return await self.js.get_msg(self.stream(stream), seq, direct=True)
-        except NotFoundError:
-            return None
-        except (nats.errors.Error, OSError, TimeoutError) as e:
-            raise Unavailable(f"the log cannot be read: {e}") from e
+    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> Standing | None:
+        """The message at `seq` as it came, or None where nothing stands (any more). Raises `Unavailable`."""
+        return await at(self.nc, self.stream(stream), seq)
 
     async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
-        """What stands at `seq`, or None where nothing does (any more)."""
+        """What stands at `seq`, or None where nothing does (any more). Raises `Unavailable`."""
         raw = await self.raw_at(seq, stream)
         if raw is None:
             return None
-        moment = raw.time if isinstance(raw.time, datetime) else datetime.fromisoformat(str(raw.time))
-        return entries.read(self.plain(raw.subject or ""), raw.headers, raw.data or b"", seq, moment, await self.log_incarnation())
+        return entries.read(self.plain(raw.subject), raw.headers, raw.data, seq, raw.time, await self.log_incarnation())
 
     async def log_incarnation(self) -> str:
         """What makes the derived ids of this log differ from those of any other; set when the stream was made."""

@@ -24,6 +24,7 @@ from memory.embedding import Embedding, opened
 from memory.fold import Fold, Projection
 from memory.forgetting.eraser import Eraser
 from memory.forgetting.forgetter import Forgetter
+from memory.forgetting.letters import Letters
 from memory.forgetting.projection import Forgetting
 from memory.graph import EdgeProjection
 from memory.open_tasks import TaskProjection
@@ -111,8 +112,9 @@ async def _serve(
     recalls = Recalls(database, settings)
     consolidation = Consolidation(bus, database, arrivals, settings)
     continuations = Continuations(database, working, settings)
-    eraser = Eraser(bus, database, cache, settings)
-    forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
+    letters = Letters(bus)
+    eraser = Eraser(bus, database, cache, letters, settings)
+    forgetter = Forgetter(bus, database, working, letters, eraser, settings.forget_events_max)
     sealer = Sealer(bus, database, kept(Path(settings.seal_keys_dir)) if settings.seal_keys_dir else None, settings)
     stats = Stats(database, cache, tally, partial(_log_end, bus), embedding)
     questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
