@@ -33,6 +33,7 @@ from memory.sealing.keys import kept
 from memory.sealing.sealer import Sealer
 from memory.search import Search
 from memory.settings import MemorySettings
+from memory.space_index import keep_whole
 from memory.spaces import claim_space, clear_away
 from memory.stats import Stats
 from memory.tally import Tally
@@ -112,7 +113,7 @@ async def _serve(
     eraser = Eraser(bus, database, cache, settings)
     forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
     sealer = Sealer(bus, database, kept(Path(settings.seal_keys_dir)) if settings.seal_keys_dir else None, settings)
-    stats = Stats(database, cache, tally, embedding)
+    stats = Stats(database, cache, tally, embedding, space)
     questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
@@ -126,7 +127,8 @@ async def _serve(
             tasks.create_task(eraser.run(), name="eraser")
             tasks.create_task(bus.while_admitted(), name="admitted")
             tasks.create_task(sealer.run(), name="sealer")
-            if embedder is not None:
+            if embedder is not None and space is not None:
+                tasks.create_task(keep_whole(database, space, settings), name="index of vectors")
                 tasks.create_task(embedder.run(), name="embedder")
                 tasks.create_task(
                     clear_away(database, space, settings.reconnect_pause_s, GRACE * settings.embed_every_s), name="former spaces"

@@ -14,6 +14,8 @@ from memory.database import RAISED, Database, statement
 from memory.embedding import Embedding
 from memory.holdings import holdings
 from memory.positions import PERSISTER, positions
+from memory.space_index import is_whole
+from memory.spaces import Space
 from memory.tally import Tally
 from schemas.memory import MemoryStats, PartHealth, StatsRequest
 
@@ -40,10 +42,13 @@ Check = Callable[[], Awaitable[str]]
 class Stats:
     """`report` answers `memory.stats`, also while PostgreSQL is away: then the counts are 0 and the parts say why."""
 
-    def __init__(self, database: Database, cache: Cache, tally: Tally, embedding: Embedding | None = None) -> None:
+    def __init__(
+        self, database: Database, cache: Cache, tally: Tally, embedding: Embedding | None = None, space: Space | None = None
+    ) -> None:
         self._database = database
         self._tally = tally
         self._embedding = embedding
+        self._space = space
         self._cache = cache
         self._process = psutil.Process()
 
@@ -97,7 +102,8 @@ class Stats:
         async def check() -> str:
             row = await self._database.row(CHECKS[part])
             if part == "pgvector" and row:
-                return f"pgvector {row['version']}"
+                whole = self._space is None or await is_whole(self._database, self._space)
+                return f"pgvector {row['version']}{'' if whole else ', whose index is being made: searches compare every vector'}"
             return str(row["detail"]) if part == "consolidation_engine" and row else ""
 
         return check

@@ -135,7 +135,7 @@ def restored(parsed: argparse.Namespace) -> int:
 async def _restore(parsed: argparse.Namespace) -> None:
     kept = manifest.verified(parsed.folder)
     with runfile.locked(parsed.data):
-        restore_keys(parsed.folder, parsed.data)
+        restore_keys(parsed.folder, parsed.data, keep=parsed.keep_log)
         async with _servers(parsed.data) as settings:
             await restore(parsed.folder, kept, settings.bus, settings.memory, print, keep_log=parsed.keep_log)
     print(f"restored; start it with: cerebro up --data {parsed.data}")
