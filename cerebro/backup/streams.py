@@ -22,6 +22,8 @@ SILENCE_S: Final = 30.0
 """Longest wait for a chunk, or for its acknowledgement."""
 TRIES_MAX: Final = 3
 """How often a stream is sent from its beginning: the server gives one up whose next chunk does not come within five seconds."""
+LET_GO_S: Final = 1.0
+"""In this time the server has let go of it."""
 NO_STREAM: Final = 10059
 WHOLE: Final = "204"
 """The status of the empty chunk at the end of a stream of several; that of a stream of one chunk has none."""
@@ -70,7 +72,9 @@ async def load(bus: Bus, kept: str, folder: Path) -> None:
             await _load(bus, kept, folder)
         except nats.errors.NoRespondersError as e:
             if not left:
-                raise Unavailable(f"{kept} stopped being taken, {TRIES_MAX} times: the chunks come too slowly for the server") from e
+                raise Unavailable(f"{kept} stopped being taken, {TRIES_MAX} times: its pieces come too slowly for the server") from e
+            await asyncio.sleep(LET_GO_S)
+            await bus.api(f"STREAM.DELETE.{name_of(bus, kept)}", {})  # what the server may have made of a part, without a word
         else:
             return
 
@@ -88,6 +92,8 @@ async def _load(bus: Bus, kept: str, folder: Path) -> None:
     made = msgspec.json.decode(await _send(bus, subject, b"", name), type=dict[str, Any])
     if "error" in made:
         raise Unavailable(f"{name} was not restored: {made['error'].get('description')}")
+    if (end := made["state"]["last_seq"]) != described["state"]["last_seq"]:  # messages may have become too old since
+        raise Unavailable(f"{name} was not restored: it ends at {end}, and {described['state']['last_seq']} was saved")
 
 
 async def _send(bus: Bus, subject: str, chunk: bytes, name: str) -> bytes:
