@@ -27,7 +27,7 @@ port: {port}
 max_payload: {payload}
 jetstream {{
   store_dir: {store}
-  sync_interval: always  # acknowledged means on disk; the default loses every acknowledged message at a power cut
+  sync_interval: {sync}  # always: acknowledged means on disk; the default loses every acknowledged message at a power cut
 }}
 """
 TLS: Final = """\
@@ -59,7 +59,8 @@ class NatsServer(Server):
     """NATS at `address`, which it keeps over restarts with its store in `folder`.
 
     `users`: a file that says who is admitted and what each may do, below `folder`; it is read again on SIGHUP, which cuts the connections
-    of those that are not in it any more. Without one everybody is admitted and may do everything.
+    of those that are not in it any more. Without one everybody is admitted and may do everything. `sync`: how often what was written is
+    brought to disk.
     """
 
     name = "nats"
@@ -71,10 +72,12 @@ class NatsServer(Server):
         address: Address = ANYWHERE,
         users: Path | None = None,
         tls: NatsServerSettings = NO_TLS,
+        sync: str = "always",
     ) -> None:
         super().__init__()
         self._users = users
         self._tls = tls
+        self._sync = sync
         self._folder = folder.absolute()
         self._log = log
         self._address = address.chosen()
@@ -101,6 +104,7 @@ class NatsServer(Server):
             port=self._address.port,
             payload=PAYLOAD_MAX_BYTES,
             store=json.dumps(str(self._folder)),
+            sync=self._sync,
         )
         tls = self._tls
         if tls.tls_cert:
