@@ -130,7 +130,14 @@ class Bus:
         self._refusals = refusals or Refusals()
         self._name = name
         self._dots = settings.wire("")
-        self._group = Group(self._store, self._store_batch, len_max=settings.group_len_max, bytes_max=settings.group_bytes_max)
+        self._group = Group(
+            self._store,
+            self._store_batch,
+            len_min=settings.group_len_min,
+            len_max=settings.group_len_max,
+            bytes_max=settings.group_bytes_max,
+            gather_s_max=settings.group_gather_s_max,
+        )
 
     @classmethod
     async def connect(cls, settings: BusSettings, name: str, wait_s: float | None = None) -> Self:

@@ -23,12 +23,12 @@ END_S_MAX = 1.0
 
 
 SAFE = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
 }
 """Headers of every answer, unless its own say otherwise (OWASP REST Security)."""
 
@@ -110,9 +110,8 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        headers = {**SAFE, **headers}
-        encoded = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+        own = {k.encode("latin-1"): v.encode("latin-1") for k, v in headers.items()}
+        await self._send({"type": "http.response.start", "status": status, "headers": [*{**SAFE, **own}.items()]})
 
     async def _linger(self) -> None:
         left = LINGER_BYTES_MAX
