@@ -27,7 +27,7 @@ port: {port}
 max_payload: {payload}
 jetstream {{
   store_dir: {store}
-  sync_interval: {sync}  # always: acknowledged means on disk; the default loses every acknowledged message at a power cut
+  sync_interval: "{sync}"  # always: acknowledged means on disk; the default loses every acknowledged message at a power cut
 }}
 """
 TLS: Final = """\

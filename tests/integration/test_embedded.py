@@ -65,7 +65,7 @@ class TestNats:
         server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
         await server.start()
         await server.stop()
-        assert "sync_interval: always" in (tmp_path / "nats" / "nats.conf").read_text()
+        assert 'sync_interval: "always"' in (tmp_path / "nats" / "nats.conf").read_text()
 
     async def test_a_port_in_use_is_a_failure_that_shows_the_log(self, nats_url: str, tmp_path: Path) -> None:
         second = NatsServer(tmp_path / "nats", tmp_path / "nats.log", Address.parse(nats_url.removeprefix("nats://")))
