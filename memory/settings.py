@@ -155,6 +155,15 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     vector_ef_search: Annotated[int, Meta(ge=1, le=1_000)] = 100
     """Size of the candidate list of the vector index (`hnsw.ef_search`)."""
 
+    index_memory_bytes_max: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 2 * 1024 * 1024 * 1024
+    """Most memory that PostgreSQL takes to make the index of vectors anew, as after a restore: about 1.8 GB for a million vectors of 384
+    dimensions. With less it takes many times longer. It is taken for that time only, and only as much as the vectors need. 2 GiB.
+    """
+    index_workers_max: Annotated[int, Meta(ge=0, le=64)] = 2
+    """Most processes of PostgreSQL that help to make it. They need that memory as shared memory (`/dev/shm`); where it is not there, one
+    process does it alone.
+    """
+
     spread_damping: Annotated[float, Meta(ge=0, lt=1)] = 0.5
     """Share of a hit's score that goes on along each edge when a search spreads over the graph (HippoRAG's value)."""
     spread_rounds: Annotated[int, Meta(ge=1, le=100)] = 10

@@ -39,7 +39,7 @@ ping_interval: "{ping_ms}ms"  # a client that is gone and could not say so would
 ping_max: {pings}
 jetstream {{
   store_dir: {store}
-  sync_interval: always  # acknowledged means on disk; the default loses every acknowledged message at a power cut
+  sync_interval: "{sync}"  # always: acknowledged means on disk; the default loses every acknowledged message at a power cut
 }}
 http: "{monitor}"  # for the launcher's health check, which alone knows the path
 http_base_path: "/{path}"
@@ -74,7 +74,7 @@ class NatsServer(Server):
 
     `users`: a file that says who is admitted and what each may do, below `folder`; it is read again on SIGHUP, which cuts the connections
     of those that are not in it any more. Without one everybody is admitted and may do everything. `ping_s`: how often a client is asked
-    whether it is there.
+    whether it is there; `sync`: how often what was written is brought to disk.
     """
 
     name = "nats"
@@ -87,11 +87,13 @@ class NatsServer(Server):
         users: Path | None = None,
         tls: NatsServerSettings = NO_TLS,
         ping_s: float = BusSettings().ping_s,
+        sync: str = "always",
     ) -> None:
         super().__init__()
         self._users = users
         self._tls = tls
         self._ping_s = ping_s
+        self._sync = sync
         self._folder = folder.absolute()
         self._log = log
         self._address = address.chosen()
@@ -150,6 +152,7 @@ class NatsServer(Server):
             store=json.dumps(str(self._folder)),
             monitor=self._monitor,
             path=self._path,
+            sync=self._sync,
         )
         tls = self._tls
         if tls.tls_cert:

@@ -66,7 +66,7 @@ class TestNats:
         server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
         await server.start()
         await server.stop()
-        assert "sync_interval: always" in (tmp_path / "nats" / "nats.conf").read_text()
+        assert 'sync_interval: "always"' in (tmp_path / "nats" / "nats.conf").read_text()
 
     async def test_its_health_is_behind_a_path_that_nobody_is_told(self, tmp_path: Path) -> None:
         server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
