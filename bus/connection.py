@@ -22,19 +22,19 @@ from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client, ErrorCallback
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import RawStreamMsg
-from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
 from bus import entries, subjects, telemetry
 from bus.cancelling import end, heed
 from bus.clock import ServerClock
+from bus.direct import Standing, at
 from bus.errors import CerebroError, Conflict, Misconfigured, Refused, TimedOut, TooLarge, Unavailable, refusal
 from bus.group import Acknowledged, Group, Wire
+from bus.hanging_up import patient_no_longer
 from bus.ids import uuid7
 from bus.received import guarded
 from bus.refusals import Refusals
-from bus.settings import BusSettings
+from bus.settings import PINGS_UNANSWERED_MAX, BusSettings
 from bus.subjects import Subject
 from schemas.entry import Entry, Malformed
 from schemas.problem import Problem
@@ -137,7 +137,14 @@ class Bus:
         self._refusals = refusals or Refusals()
         self._name = name
         self._dots = settings.wire("")
-        self._group = Group(self._store, self._store_batch, len_max=settings.group_len_max, bytes_max=settings.group_bytes_max)
+        self._group = Group(
+            self._store,
+            self._store_batch,
+            len_min=settings.group_len_min,
+            len_max=settings.group_len_max,
+            bytes_max=settings.group_bytes_max,
+            gather_s_max=settings.group_gather_s_max,
+        )
 
     @classmethod
     async def connect(cls, settings: BusSettings, name: str, wait_s: float | None = None) -> Self:
@@ -154,8 +161,8 @@ class Bus:
             apply_types=False,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
-            ping_interval=5,
-            max_outstanding_pings=2,
+            ping_interval=settings.ping_s,  # type: ignore[arg-type]  # nats-py sleeps for so long: fractions are fine
+            max_outstanding_pings=PINGS_UNANSWERED_MAX,
             pending_size=PENDING_BYTES_MAX,
             error_cb=refusals.heard,
             inbox_prefix=settings.inbox(name),
@@ -163,7 +170,7 @@ class Bus:
         )
         try:
             async with asyncio.timeout(wait_s):
-                nc = guarded(await refusals.unless_refused(broker.connect()))
+                nc = patient_no_longer(guarded(await refusals.unless_refused(broker.connect())))
         except (OSError, nats.errors.Error, TimeoutError) as e:
             raise Unavailable(f"NATS does not answer at {settings.nats_url}: {e}") from e
         version = nc.connected_server_version
@@ -426,22 +433,16 @@ class Bus:
 
     # reading
 
-    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> RawStreamMsg | None:
-        """The message at `seq` as it came, or None where nothing stands (any more)."""
-        try:
-            return await self.js.get_msg(self.stream(stream), seq, direct=True)
-        except NotFoundError:
-            return None
-        except (nats.errors.Error, OSError, TimeoutError) as e:
-            raise Unavailable(f"the log cannot be read: {e}") from e
+    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> Standing | None:
+        """The message at `seq` as it came, or None where nothing stands (any more). Raises `Unavailable`."""
+        return await at(self.nc, self.stream(stream), seq)
 
     async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
-        """What stands at `seq`, or None where nothing does (any more)."""
+        """What stands at `seq`, or None where nothing does (any more). Raises `Unavailable`."""
         raw = await self.raw_at(seq, stream)
         if raw is None:
             return None
-        moment = raw.time if isinstance(raw.time, datetime) else datetime.fromisoformat(str(raw.time))
-        return entries.read(self.plain(raw.subject or ""), raw.headers, raw.data or b"", seq, moment, await self.log_incarnation())
+        return entries.read(self.plain(raw.subject), raw.headers, raw.data, seq, raw.time, await self.log_incarnation())
 
     async def log_incarnation(self) -> str:
         """What makes the derived ids of this log differ from those of any other; set when the stream was made."""

@@ -143,7 +143,7 @@ class Members:
         self._looked = moment
         self._forget(moment)
         changes = [
-            Duty(f"member {agent} {c.instance} {c.status}", partial(self._log, agent, c), shared=True)
+            Duty(f"member {agent} {c.instance} {c.status}", partial(self._log, agent, c, self._seq(agent)), shared=True)
             for agent, c in rules.due(self._sightings, self.roster, moment, self._listening_since)
         ]
         return [*changes, *self._refusals.duties()]
@@ -158,10 +158,14 @@ class Members:
         for key in gone:
             del self._sightings[key]
 
-    async def _log(self, agent: str, change: MembershipChange) -> None:
+    def _seq(self, agent: str) -> int:
+        """The place of the latest entry about that agent, 0 without one."""
+        return self.roster[agent].seq if agent in self.roster else 0
+
+    async def _log(self, agent: str, change: MembershipChange, seq: int) -> None:
+        """Log what was due when `seq` was the latest about that agent; what another one logged since is not logged again."""
         if change.profile and rules.taken(self.roster, agent, change.instance, change.profile):
             return  # another one has joined under this name since
-        seq = self.roster[agent].seq if agent in self.roster else 0
         try:
             await self._bus.publish(subjects.MEMBER, change, agent=agent, expect_last_seq=seq)
         except Conflict:

@@ -33,7 +33,7 @@ PAUSE_S_MAX: Final = 0.5
 """Longest pause between what is well again and the next injection."""
 APART_S_MAX: Final = 0.4
 """How far those that are hit at a time lie apart, at most."""
-BACK_S_MAX: Final = 120.0
+BACK_S_MAX: Final = 600.0
 """After this a mesh that is not well again is not expected to be."""
 LOOK_S: Final = 0.05
 

@@ -43,9 +43,9 @@ TIMEOUT_S: Final = 20.0
 """Longest wait for an answer of REST: longer than any answer may take by itself."""
 HONEST: Final = {429, 503, 504}
 """How a mesh with a fault may refuse."""
-STIMULUS: Final = "/neural-mesh/emotional-sync"
-HONEST_OF: Final = {STIMULUS: HONEST | {409}}
-"""An agent that is gone can appraise nothing, and that is told."""
+STIMULUS, TASK = "/neural-mesh/emotional-sync", "/neural-mesh/task-distribute"
+HONEST_OF: Final = {STIMULUS: HONEST | {404, 409}, TASK: HONEST | {422}}
+"""Who is gone can appraise nothing, and after a minute nobody waits for its skills. Whether that is so, the log tells: see the oracle."""
 INPUTS: Final[dict[str, dict[str, Any]]] = {
     "infrastructure_management": {},
     "knowledge_synthesis": {"question": "what happened"},
@@ -79,8 +79,8 @@ class Load:
         self.refused: Counter[int] = Counter()
         self.unknown = 0
         self.unexpected: list[str] = []
-        self.effects: list[tuple[str, int]] = []
-        """What the load's own agent did: task and fence."""
+        self.effects: list[tuple[str, int, int]] = []
+        """What the load's own agent did: task, fence, and in which of its lives: a process that is gone tells its next one nothing."""
         self.poison: set[bytes] = set()
         """Malformed bodies that the test itself put on the log, if any."""
         self.logs = watch.Logs(up.data)
@@ -89,6 +89,7 @@ class Load:
         self._only = only
         self._pace_s = pace_s
         self._n = 0
+        self._lives = 0
         self._stop = asyncio.Event()
         self._ended = contextlib.AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
@@ -126,12 +127,14 @@ class Load:
     async def hands(self) -> AsyncIterator[Agent]:
         """The load's own agent, by the SDK, for as long as this lasts: it takes lessons, and tasks whose effect is counted."""
         url = str(self.up.admitted(self.hand)["servers"])
+        self._lives += 1
+        life = self._lives
         agent = Agent(self.hand, role="witness", nats_url=url, nkey_seed=str(Keys(self.up.data).seed(self.hand)))
 
         @agent.skill(self.skill, "Does something in the world outside that can be counted.")
         async def effect(takes_s: float, task: Task) -> dict[str, int]:
             await asyncio.sleep(takes_s)
-            self.effects.append((task.task_id, task._fence))
+            self.effects.append((task.task_id, task._fence, life))
             return {"effect": len(self.effects)}
 
         @agent.on_lesson
@@ -220,7 +223,7 @@ class Load:
     async def _task(self, http: httpx.AsyncClient, skill: str, given: dict[str, Any]) -> bool:
         timeout_s = self._rng.choice([5.0, 60.0, 60.0])
         body = {"title": self._said(), "required_skills": [skill], "input": given, "timeout_s": timeout_s}
-        if answer := await self._post(http, "/neural-mesh/task-distribute", body):
+        if answer := await self._post(http, TASK, body):
             self.acknowledged.tasks.append(answer["task_id"])
         return answer is not None
 

@@ -11,11 +11,12 @@ import msgspec
 
 ROOT: Final = Path(__file__).parents[2]
 ROOMS: Final = ("agents", "bus", "cerebro", "gateway", "memory", "schemas")
-ACTIONS, PERSISTER, INSERT, PASSAGES, WORKER, CONSENSUS, CONNECTION = (
+ACTIONS, PERSISTER, INSERT, PASSAGES, WORK, WORKER, CONSENSUS, CONNECTION = (
     "gateway/api/actions.py",
     "memory/persister.py",
     "memory/queries/insert_episodes.sql",
     "memory/queries/insert_passages.sql",
+    "bus/work.py",
     "agents/tasks/worker.py",
     "agents/consensus/actor.py",
     "bus/connection.py",
@@ -104,6 +105,8 @@ BUGS: Final = (
     Planted(
         name="a worker forgets the fence: it performs whatever it is handed, and its result has a new id each time",
         changes=(
+            Change(WORK, "if delivery.entry.event_id in self._under_way:", "if False:"),
+            Change(WORK, "if delivery.entry.event_id in self._done:", "if False:"),
             Change(WORKER, "if self._tasks.holds(assignment.task.task_id, assignment.fence):", "if True:"),
             Change(WORKER, "while self._held(assignment):", "while True:"),
             Change(

@@ -21,6 +21,8 @@ IN_MEMORY = Path("/dev/shm")
 """Where the mesh's folder is made if it can be. What a killed process has written stays with the kernel, whatever lies under it; what a
 disk keeps when the power goes is tried by the cuts.
 """
+STOP_S = 60.0
+"""Longest time for a mesh to end here; how soon it does is promised and shown elsewhere."""
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600 + 30 * KILLS)]
 
 
@@ -31,7 +33,7 @@ def mesh_of_its_own() -> Iterator[Up]:
     try:
         yield started.wait_until_ready()
     finally:
-        started.stop()
+        started.stop(STOP_S)
         shutil.rmtree(folder)
 
 

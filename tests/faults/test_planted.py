@@ -17,6 +17,7 @@ INJECTIONS_MAX = 30
 JUDGED_EVERY = 5
 DRAIN_S = 30.0
 PACE_S = 0.02
+STOP_S = 60.0
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_500)]
 
 
@@ -44,4 +45,4 @@ async def test_it_is_caught(bug: Planted, tmp_path: Path) -> None:
         assert caught, f"not caught in {injections} injections; {broken}"
         print(f"caught within {injections} injections, seed {chances.seed}: {bug.name}: {caught[0][:200]}")
     finally:
-        up.stop()
+        up.stop(STOP_S)

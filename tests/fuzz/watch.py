@@ -25,9 +25,9 @@ RSS_GROWTH_BYTES_MAX = 1024**3
 SHOWN_BYTES = 3_000
 LETTERS_TIMEOUT_S = 120.0
 """Longest time to read all dead letters."""
-WORK_S = 60.0
+WORK_S = 300.0
 """Longest time for the mesh to do one piece of its work when it is calm again."""
-CALM_S = 30.0
+CALM_S = 120.0
 """Longest time until the members are the three again."""
 
 
@@ -174,21 +174,21 @@ async def _calm(http: Any) -> bool:
 
 
 async def _decides(http: Any, word: str) -> bool:
-    body = {"title": f"Adopt {word}", "electorate": OURS, "attributes": rest.GOOD, "timeout_s": 10}
+    body = {"title": f"Adopt {word}", "electorate": OURS, "attributes": rest.GOOD, "timeout_s": 30}
     ended = await rest.post(http, "/neural-mesh/consensus", body, 200)
     assert ended["status"] in {"accepted", "rejected"}, ended
     return True
 
 
 async def _does(http: Any, word: str) -> bool:
-    body = {"title": f"Rank {word}", "required_skills": ["priority_setting"], "input": CRITERIA, "timeout_s": 30, "wait": True}
+    body = {"title": f"Rank {word}", "required_skills": ["priority_setting"], "input": CRITERIA, "timeout_s": 35, "wait": True}
     ended = await rest.post(http, "/neural-mesh/task-distribute", body, 200)
     assert ended["status"] == "succeeded", ended
     return True
 
 
 async def _learns(http: Any, word: str) -> bool:
-    body = {"agent": "nexus", "topic": word, "content": f"what {word} taught", "wait_s": 10}
+    body = {"agent": "nexus", "topic": word, "content": f"what {word} taught", "wait_s": 30}
     receipt = await rest.post(http, "/neural-mesh/cross-learning", body, 202)
     assert {"aria", "ricardo"} <= set(receipt["integrated_by"]), receipt
     return True

@@ -33,8 +33,8 @@ class Up:
                 [*UP, "--data", data, *free, *options], stdout=output, stderr=output, cwd=code, env=_running(code)
             )
 
-    def wait_until_ready(self) -> "Up":
-        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), START_S)
+    def wait_until_ready(self, wait_s: float = START_S) -> "Up":
+        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), wait_s)
         assert self.process.poll() is None, self.output.read_text()
         return self
 
@@ -56,11 +56,11 @@ class Up:
         """What `Bus.connect` takes to be `name` on it."""
         return BusSettings(nats_url=self.run.nats, nats_nkey=str(Keys(self.data).seed(name)))
 
-    def stop(self) -> float:
-        """End it as `kill` does; how long that took, in seconds."""
+    def stop(self, wait_s: float = STOP_S) -> float:
+        """End it as `kill` does; how long that took, in seconds. On a machine that is kept busy on purpose it may take longer."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=STOP_S)
+        self.process.wait(timeout=wait_s)
         return time.monotonic() - began
 
     def kill(self) -> None:

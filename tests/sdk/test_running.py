@@ -1,6 +1,7 @@
 """Agents by the SDK in a running mesh: what the wire contract does not show of them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -151,6 +152,23 @@ async def test_a_plain_function_and_one_that_breaks(mesh: Mesh) -> None:
         error = (await mesh.ended("t2")).error
     assert error is not None
     assert (error.code, error.message, error.retryable) == ("skill_error", "ZeroDivisionError: division by zero", True)
+
+
+async def test_what_the_server_hands_out_again_is_not_performed_again(mesh: Mesh) -> None:
+    agent = mesh.agent("stalled")
+    begun: list[str] = []
+
+    @agent.skill()
+    async def stall(task: Task) -> int:
+        begun.append(task.task_id)
+        time.sleep(1.4)  # longer than the server waits for a sign of life, shorter than the lease
+        await asyncio.sleep(1.5)  # in which what was handed out again comes
+        return len(begun)
+
+    async with agent.running():
+        await mesh.submit("t1", required_skills=["stall"])
+        assert (await mesh.ended("t1")).result == 1
+    assert begun == ["t1"]
 
 
 async def test_two_instances_share_the_tasks_and_one_that_stops_gives_its_work_to_the_other(mesh: Mesh) -> None:

@@ -115,6 +115,8 @@ class Task:
         if view.finished_at or view.fence > self._fence or (view.fence == self._fence and view.assigned_to != agent):
             self.lost.set()
         for entry in view.history:
+            if entry.entry in {"result", "failed"} and isinstance(entry.body, dict) and entry.body.get("fence") == self._fence:
+                self.lost.set()  # its outcome stands, and the mesh has only not written its end yet
             if entry.entry == "input" and self._progress.state == "input_required":
                 self._answered(entry.seq, entry.body)
 
