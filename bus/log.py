@@ -5,6 +5,8 @@ server, and each of its deliveries ends in one outcome (`bus.delivery`).
 """
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -16,6 +18,8 @@ from bus.connection import Bus
 from bus.errors import Unavailable
 from bus.pull import NS, Pull
 from schemas.entry import Entry, Malformed
+
+log = logging.getLogger("cerebro.bus")
 
 FOLLOW_BATCH_MAX = 1_000
 """Most entries a follower has asked for at a time."""
@@ -69,13 +73,19 @@ class Follower:
 
     async def __aiter__(self) -> AsyncIterator[list[Entry | Malformed]]:
         pull = Pull(self._bus, self._stream, self._make, FOLLOW_BATCH_MAX)
-        async for batch in pull.batches():
-            if batch is None:
-                if self.pending == 0:
-                    yield []
-                continue
-            for at in range(0, len(batch), self._piece_max):
-                yield self._accept(batch[at : at + self._piece_max])
+        while True:
+            async with contextlib.aclosing(pull.batches()) as batches:
+                async for batch in batches:
+                    if batch is None:
+                        if self.pending == 0:
+                            yield []
+                        continue
+                    whole = self._unbroken(batch)
+                    for at in range(0, len(whole), self._piece_max):
+                        yield self._accept(whole[at : at + self._piece_max])
+                    if len(whole) < len(batch):
+                        log.info("entries after %d were lost on the way, and are read again", self.seq)
+                        break
 
     async def _make(self) -> str:
         self._incarnation = await self._bus.log_incarnation()
@@ -96,17 +106,18 @@ class Follower:
         self._delivered = 0
         return str(answer["name"])
 
-    def _accept(self, batch: list[Msg]) -> list[Entry | Malformed]:
-        """The entries of `batch`; a hole in the numbering means that some were lost on the way: they are read again."""
-        found: list[Entry | Malformed] = []
-        for msg in batch:
-            meta = msg.metadata
-            if meta.sequence.consumer != self._delivered + 1:
-                raise Unavailable("entries were lost on the way from the server")
+    def _unbroken(self, batch: list[Msg]) -> list[Msg]:
+        """The messages up to the first hole in the server's numbering, behind which some were lost with a connection."""
+        for i, msg in enumerate(batch):
+            if msg.metadata.sequence.consumer != self._delivered + 1:
+                return batch[:i]
             self._delivered += 1
-            self.seq, self.pending = meta.sequence.stream, meta.num_pending
-            found.append(read(self._bus, msg, self._incarnation))
-        return found
+        return batch
+
+    def _accept(self, batch: list[Msg]) -> list[Entry | Malformed]:
+        meta = batch[-1].metadata
+        self.seq, self.pending = meta.sequence.stream, meta.num_pending
+        return [read(self._bus, msg, self._incarnation) for msg in batch]
 
 
 def follow(

@@ -7,7 +7,7 @@ consumer again. Nothing here knows what a message means.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -45,7 +45,7 @@ class Pull:
         self._make = make
         self._batch_max = batch_max
 
-    async def batches(self) -> AsyncIterator[list[Msg] | None]:
+    async def batches(self) -> AsyncGenerator[list[Msg] | None, None]:
         """Yield what has arrived, at least one message at a time; None each time the consumer was made (anew)."""
         while True:
             sub = None

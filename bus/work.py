@@ -1,18 +1,20 @@
 """Work: what was assigned to one agent, shared by its instances, each piece handed to a handler until it has an outcome.
 
 The place in the log is a durable consumer's, so that what an instance held when it died is handed to another one, or to
-the same one restarted. An instance takes no more than it has room for, and says that it still works on what it has.
+the same one restarted. An instance takes no more than it has room for, and says that it still works on what it has. What it is handed
+again all the same, because that was not heard, or what it said in the end, it does not do a second time.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import nats.errors
 
 from bus.cancelling import end
 from bus.connection import Bus
-from bus.delivery import Outcome, Retry, Terminal, settle
+from bus.delivery import Ack, Outcome, Retry, Terminal, settle
 from bus.errors import CerebroError
 from bus.log import Delivery, Durable
 from bus.subjects import Subject
@@ -35,6 +37,8 @@ ACK_WAIT_LEASES = 0.5
 ACK_WAIT_S_MIN = 1.0
 """Least time after which it does."""
 
+DONE_LEN_MAX = 1_000
+"""Of how many pieces an instance remembers that it is done with them."""
 UNUSED_S = 7 * 86_400.0
 """How long the server keeps the consumer of an agent whose instances are all away; a new one delivers everything again."""
 
@@ -70,6 +74,8 @@ class Work:
         self._sign_s = ack_wait_s(lease_s) / SIGNS_PER_WAIT
         self._freed = asyncio.Event()
         self._consumer = work_of(bus, row, agent, lease_s)
+        self._under_way: set[str] = set()
+        self._done: deque[str] = deque(maxlen=DONE_LEN_MAX)
         self.running = 0
 
     async def run(self) -> None:
@@ -77,7 +83,11 @@ class Work:
         async with asyncio.TaskGroup() as group:
             async for batch in self._consumer:
                 for delivery in batch:
+                    if delivery.entry.event_id in self._under_way:
+                        log.info("%s was handed out again, and is still worked on", delivery.entry.subject)
+                        continue
                     self.running += 1
+                    self._under_way.add(delivery.entry.event_id)
                     group.create_task(self._one(delivery), name=f"work on {delivery.entry.subject}")
                 await self._room()
 
@@ -101,13 +111,18 @@ class Work:
             outcome = await self._outcome(delivery)
         finally:
             self.running -= 1
+            self._under_way.discard(delivery.entry.event_id)
+            if isinstance(outcome, Ack):
+                self._done.append(delivery.entry.event_id)
             self._freed.set()
             await self._settle(delivery, outcome)
             await end(signs)
 
     async def _outcome(self, delivery: Delivery) -> Outcome:
         if isinstance(delivery.entry, Malformed):
-            return Terminal(delivery.entry.reason)
+            return Ack()  # memory makes it a dead letter, as every malformed entry, once
+        if delivery.entry.event_id in self._done:
+            return Ack()
         try:
             return await self._handler(delivery)
         except CerebroError as e:

@@ -5,6 +5,7 @@ the log, is read when Prometheus asks: to hear every entry only to count it was 
 label values is bounded: agents' names and subjects come from outside.
 """
 
+import functools
 from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,9 +49,14 @@ class Metrics:
 
     def request(self, method: str, endpoint: str, status: int, seconds: float) -> None:
         """Count one request; `endpoint` is the route's template."""
-        method = method if method in METHODS else "other"
-        self._requests.labels(method, endpoint, str(status)).inc()
-        self._durations.labels(method, endpoint).observe(seconds)
+        count, duration = self._of(method if method in METHODS else "other", endpoint, status)
+        count.inc()
+        duration.observe(seconds)
+
+    @functools.cache  # noqa: B019 - the registry lives as long as the process, and the series are bounded
+    def _of(self, method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+        """The series of one kind of request: finding them by their labels takes longer than counting."""
+        return self._requests.labels(method, endpoint, str(status)), self._durations.labels(method, endpoint)
 
     def text(self, stats: MemoryStats | None, agents: AgentsView | None) -> bytes:
         """The exposition. Without `stats` or `agents` (their actor is away) their series are absent, not stale."""
@@ -117,6 +123,8 @@ class _MemoryFigures(Collector):
 
     @staticmethod
     def _database(stats: MemoryStats) -> Iterator[Metric]:
+        if stats.unpersisted is not None:
+            yield GaugeMetricFamily("aria_memory_unpersisted_entries", "Entries of the log not persisted yet", value=stats.unpersisted)
         yield GaugeMetricFamily("aria_db_connections_active", "Active database connections", value=stats.db_connections)
         yield _histogram("aria_db_query_duration_seconds", "Database query execution time", "query_type", stats.queries)
 

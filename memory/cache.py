@@ -33,6 +33,10 @@ return 0
 """Set a value unless a later version stands there, so that two writers leave the later one whatever their order here."""
 
 
+AWAY: Final = (RedisError, OSError, RuntimeError)
+"""How it shows that Redis is away; the last is uvloop's word for a connection that was reset just before something was sent."""
+
+
 class Cache:
     """Keys and bytes with a time to live. `prefix` separates meshes that share a Redis."""
 
@@ -101,7 +105,7 @@ class Cache:
             await self._distrusted.wait()
             try:
                 await self._empty()
-            except (RedisError, OSError) as e:
+            except AWAY as e:
                 if said_in != self._epoch:
                     said_in = self._epoch
                     log.warning("Redis does not answer, tried again every %g s: %s", self._retry_s, e)
@@ -123,7 +127,7 @@ class Cache:
             return
         try:
             await drop()
-        except (RedisError, OSError) as e:
+        except AWAY as e:
             self.distrust(str(e) or type(e).__name__)
 
     async def close(self) -> None:
@@ -150,7 +154,7 @@ class Cache:
         try:
             async with asyncio.timeout(2 * self._timeout_s):
                 return await ask()
-        except (RedisError, OSError) as e:
+        except AWAY as e:
             self.distrust(str(e) or type(e).__name__)
             return None
         except asyncio.CancelledError:

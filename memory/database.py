@@ -90,6 +90,9 @@ class Times:
         return QueryTimes(count=sum(self._counts), sum_s=self._sum_s, buckets=buckets)
 
 
+END_LOST: Final = statement("end_lost")
+
+
 async def leave(_connection: asyncpg.Connection) -> None:
     """Reset nothing when a connection goes back: no statement here changes its session, and each reset is a way to and fro."""
 
@@ -131,6 +134,8 @@ class Database:
             "max_parallel_workers_per_gather": "0",  # so does starting workers
             "plan_cache_mode": "force_custom_plan",  # an absent filter must vanish from the plan
             "client_min_messages": "warning",
+            # of a client that is gone and could not say so, the locks would be held for hours, and its own writes wait for them
+            "idle_in_transaction_session_timeout": str(int(self._settings.statement_timeout_s * 1000)),
             "hnsw.iterative_scan": "relaxed_order",  # or a filter of 1 % finds 3.5 % of what it should
             "hnsw.ef_search": str(self._settings.vector_ef_search),
         }
@@ -198,6 +203,17 @@ class Database:
     def times(self) -> Mapping[str, QueryTimes]:
         """The histogram of each statement that has run."""
         return {name: times.view() for name, times in self._times.items()}
+
+
+async def end_lost(database: Database, settings: MemorySettings) -> None:
+    """For ever: end the sessions whose client, one of ours, is gone without a word, so that nobody waits for what they hold."""
+    while True:
+        await asyncio.sleep(settings.statement_timeout_s / 2)
+        try:
+            if ended := await database.rows(END_LOST, settings.statement_timeout_s):
+                log.warning("%d sessions of PostgreSQL were ended, whose client is gone", len(ended))
+        except Unavailable as e:
+            log.debug("lost sessions are looked for later: %s", e)
 
 
 async def open_when_there(settings: MemorySettings, prepare: Callable[[str], Awaitable[None]]) -> Database:

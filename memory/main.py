@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bus.connection import Bus
 from bus.errors import Unavailable
+from bus.log import bounds
 from bus.settings import BusSettings
 from memory import migrations
 from memory.arrivals import Arrivals
@@ -16,12 +18,13 @@ from memory.cache import Cache
 from memory.concept_versions import Concepts
 from memory.consolidation.run import Consolidation
 from memory.continuity import Continuations
-from memory.database import Database, open_when_there
+from memory.database import Database, end_lost, open_when_there
 from memory.embedder import Embedder
 from memory.embedding import Embedding, opened
 from memory.fold import Fold, Projection
 from memory.forgetting.eraser import Eraser
 from memory.forgetting.forgetter import Forgetter
+from memory.forgetting.letters import Letters
 from memory.forgetting.projection import Forgetting
 from memory.graph import EdgeProjection
 from memory.open_tasks import TaskProjection
@@ -33,6 +36,7 @@ from memory.sealing.keys import kept
 from memory.sealing.sealer import Sealer
 from memory.search import Search
 from memory.settings import MemorySettings
+from memory.space_index import keep_whole
 from memory.spaces import claim_space, clear_away
 from memory.stats import Stats
 from memory.tally import Tally
@@ -109,10 +113,11 @@ async def _serve(
     recalls = Recalls(database, settings)
     consolidation = Consolidation(bus, database, arrivals, settings)
     continuations = Continuations(database, working, settings)
-    eraser = Eraser(bus, database, cache, settings)
-    forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
+    letters = Letters(bus)
+    eraser = Eraser(bus, database, cache, letters, settings)
+    forgetter = Forgetter(bus, database, working, letters, eraser, settings.forget_events_max)
     sealer = Sealer(bus, database, kept(Path(settings.seal_keys_dir)) if settings.seal_keys_dir else None, settings)
-    stats = Stats(database, cache, tally, embedding)
+    stats = Stats(database, cache, tally, partial(_log_end, bus), embedding, space)
     questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
@@ -126,7 +131,9 @@ async def _serve(
             tasks.create_task(eraser.run(), name="eraser")
             tasks.create_task(bus.while_admitted(), name="admitted")
             tasks.create_task(sealer.run(), name="sealer")
-            if embedder is not None:
+            tasks.create_task(end_lost(database, settings), name="lost sessions")
+            if embedder is not None and space is not None:
+                tasks.create_task(keep_whole(database, space, settings), name="index of vectors")
                 tasks.create_task(embedder.run(), name="embedder")
                 tasks.create_task(
                     clear_away(database, space, settings.reconnect_pause_s, GRACE * settings.embed_every_s), name="former spaces"
@@ -134,6 +141,11 @@ async def _serve(
             ready()
     finally:
         await service.stop()
+
+
+async def _log_end(bus: Bus) -> int:
+    """The latest place of the log. Raises `Unavailable` or `TimedOut`."""
+    return (await bounds(bus))[1]
 
 
 def projections(database: Database) -> list[Projection]:

@@ -5,15 +5,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
 import psutil
-from redis.exceptions import RedisError
 
 from bus.errors import CerebroError, Unavailable
-from memory.cache import Cache
+from memory.cache import AWAY, Cache
 from memory.database import RAISED, Database, statement
 from memory.embedding import Embedding
 from memory.holdings import holdings
 from memory.positions import PERSISTER, positions
+from memory.space_index import is_whole
+from memory.spaces import Space
 from memory.tally import Tally
 from schemas.memory import MemoryStats, PartHealth, StatsRequest
 
@@ -38,12 +40,24 @@ Check = Callable[[], Awaitable[str]]
 
 
 class Stats:
-    """`report` answers `memory.stats`, also while PostgreSQL is away: then the counts are 0 and the parts say why."""
+    """`report` answers `memory.stats`, also while PostgreSQL is away: then the counts are 0 and the parts say why. `log_end` tells the
+    latest place of the log.
+    """
 
-    def __init__(self, database: Database, cache: Cache, tally: Tally, embedding: Embedding | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cache: Cache,
+        tally: Tally,
+        log_end: Callable[[], Awaitable[int]],
+        embedding: Embedding | None = None,
+        space: Space | None = None,
+    ) -> None:
         self._database = database
         self._tally = tally
+        self._log_end = log_end
         self._embedding = embedding
+        self._space = space
         self._cache = cache
         self._process = psutil.Process()
 
@@ -54,13 +68,17 @@ class Stats:
         """
         counted, parts = await asyncio.gather(self._counted(), self._parts())
         counts, storage, persisted_seq = counted
+        unpersisted = await self._unpersisted(persisted_seq)
+        if unpersisted and (episodic := parts["episodic_memory"]).status == "healthy":
+            parts["episodic_memory"] = msgspec.structs.replace(episodic, detail=f"{unpersisted} entries of the log are not persisted yet")
         return MemoryStats(
             episodes=counts.get("episodes", 0),
             concepts=counts.get("concepts", 0),
             lessons=counts.get("lessons", 0),
             working=counts.get("working", 0),
             unembedded=counts.get("unembedded", 0),
-            persisted_seq=persisted_seq,
+            persisted_seq=persisted_seq or 0,
+            unpersisted=unpersisted,
             db_connections=self._database.connections_in_use,
             rss_bytes=self._process.memory_info().rss,
             storage_bytes=storage,
@@ -72,13 +90,21 @@ class Stats:
             holdings=await holdings(self._database, asked.agent_id) if asked.holdings else None,
         )
 
-    async def _counted(self) -> tuple[dict[str, int], dict[str, int], int]:
+    async def _unpersisted(self, persisted_seq: int | None) -> int | None:
+        if persisted_seq is None:
+            return None
+        try:
+            return max(0, await self._log_end() - persisted_seq)
+        except CerebroError:  # that it cannot be told is what is told
+            return None
+
+    async def _counted(self) -> tuple[dict[str, int], dict[str, int], int | None]:
         try:
             known = {p.consumer: p.stream_seq for p in await positions(self._database)}  # first: the counts hold at least as much
             counts = await self._database.row(COUNT)
             storage = {r["name"]: r["bytes"] for r in await self._database.rows(STORAGE)}
         except CerebroError:  # the parts say what is wrong
-            return {}, {}, 0
+            return {}, {}, None
         return dict(counts or {}), storage, known.get(PERSISTER, 0)
 
     async def _parts(self) -> dict[str, PartHealth]:
@@ -97,7 +123,8 @@ class Stats:
         async def check() -> str:
             row = await self._database.row(CHECKS[part])
             if part == "pgvector" and row:
-                return f"pgvector {row['version']}"
+                whole = self._space is None or await is_whole(self._database, self._space)
+                return f"pgvector {row['version']}{'' if whole else ', whose index is being made: searches compare every vector'}"
             return str(row["detail"]) if part == "consolidation_engine" and row else ""
 
         return check
@@ -118,7 +145,7 @@ async def _timed(check: Check) -> PartHealth:
     start = time.perf_counter()
     try:
         detail = await check()
-    except (*RAISED, CerebroError, RedisError) as e:
+    except (*RAISED, CerebroError, *AWAY) as e:
         return PartHealth(status="unhealthy", latency_ms=_since(start), detail=str(e) or type(e).__name__)
     return PartHealth(status="healthy", latency_ms=_since(start), detail=detail)
 

@@ -312,7 +312,8 @@ class Holdings(Reply, frozen=True, kw_only=True):
 class MemoryStats(Reply, frozen=True, kw_only=True):
     """`memory.stats`: what the memory actor holds and how its parts are. `messages` counts what the log has brought it since it began,
     by the name of the message in the table of subjects, then by the agent in its subject; `model_calls` are among its episodes,
-    and `model_call_times` how long they took, by purpose.
+    and `model_call_times` how long they took, by purpose. `unpersisted` is how many places of the log it has still before it, null where
+    that cannot be told.
     """
 
     episodes: int
@@ -320,6 +321,7 @@ class MemoryStats(Reply, frozen=True, kw_only=True):
     lessons: int
     working: int
     persisted_seq: int
+    unpersisted: int | None = None
     unembedded: int
     db_connections: int
     rss_bytes: int

@@ -5,6 +5,7 @@
 | CEREBRO_FAULTS_SEED    | the seed, to play a run again                                         | drawn   |
 | CEREBRO_FAULTS_KILLS   | how many processes are killed                                         | 24      |
 | CEREBRO_FAULTS_CUTS    | how often the power is cut                                            | 3       |
+| CEREBRO_FAULTS_TROUBLES | how often the network does something                               | 16      |
 | CEREBRO_FAULTS_AWAY_S  | how long NATS stays away, in seconds                                  | 30      |
 | CEREBRO_FAULTS_REPORT  | a file to which each run appends one line, for `python -m tests.faults` | none  |
 
@@ -17,7 +18,7 @@ import secrets
 from typing import Final
 
 PREFIX: Final = "CEREBRO_FAULTS_"
-DEFAULTS: Final = {"SEED": "", "KILLS": "24", "CUTS": "3", "AWAY_S": "30", "REPORT": ""}
+DEFAULTS: Final = {"SEED": "", "KILLS": "24", "CUTS": "3", "TROUBLES": "16", "AWAY_S": "30", "REPORT": ""}
 ASKED: Final = {name: os.environ.pop(PREFIX + name, "") or default for name, default in DEFAULTS.items()}
 """What was asked for by name without its prefix; empty: nothing was."""
 

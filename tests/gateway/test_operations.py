@@ -17,7 +17,7 @@ PARTS = (
 )  # fmt: skip
 HEALTHY = PartHealth(status="healthy", latency_ms=1.0)
 STATS = MemoryStats(
-    episodes=5, concepts=1, lessons=2, working=0, persisted_seq=9, unembedded=0, db_connections=4, rss_bytes=1000,
+    episodes=5, concepts=1, lessons=2, working=0, persisted_seq=9, unpersisted=4, unembedded=0, db_connections=4, rss_bytes=1000,
     storage_bytes={"postgresql": 5000, "redis": 600}, parts=dict.fromkeys(PARTS, HEALTHY),
     queries={"search": QueryTimes(count=3, sum_s=0.5, buckets={"0.01": 1, "0.1": 2, "1": 3})},
 )  # fmt: skip
@@ -107,6 +107,7 @@ class TestMetrics:
             'aria_neural_mesh_agent_connected{agent_id="nexus"} 1.0',
             'aria_neural_mesh_agent_connected{agent_id="ops"} 0.0',
             "aria_db_connections_active 4.0",
+            "aria_memory_unpersisted_entries 4.0",
             'aria_db_query_duration_seconds_bucket{le="0.1",query_type="search"} 2.0',
             'aria_db_query_duration_seconds_bucket{le="+Inf",query_type="search"} 3.0',
             'aria_db_query_duration_seconds_sum{query_type="search"} 0.5',

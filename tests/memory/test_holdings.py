@@ -4,11 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from bus import subjects
-from bus.errors import Unavailable
+from bus.errors import TimedOut, Unavailable
 from memory.cache import Cache
 from memory.database import Database
 from memory.episode_row import episode_row
 from memory.holdings import SOURCES_MAX, holdings
+from memory.positions import PERSISTER, advance
 from memory.settings import MemorySettings
 from memory.stats import Stats
 from memory.tally import Tally
@@ -85,11 +86,35 @@ class TestHoldings:
             await cache.close()
 
 
+async def at_seven() -> int:
+    return 7
+
+
+async def nobody_says() -> int:
+    raise TimedOut("no answer")
+
+
 class TestStats:
+    async def test_how_far_it_is_behind_the_log_is_told(self, database: Database, redis_url: str) -> None:
+        cache = Cache(redis_url, "holdings", 1.0, 1.0)
+        try:
+            async with database.transaction() as connection:
+                await advance(database, connection, PERSISTER, 4, 0)
+            told = await Stats(database, cache, Tally(), at_seven).report(StatsRequest())
+            assert (told.persisted_seq, told.unpersisted) == (4, 3)
+            assert told.parts["episodic_memory"].detail == "3 entries of the log are not persisted yet"
+            async with database.transaction() as connection:
+                await advance(database, connection, PERSISTER, 7, 0)
+            told = await Stats(database, cache, Tally(), at_seven).report(StatsRequest())
+            assert (told.unpersisted, told.parts["episodic_memory"].detail) == (0, "")
+            assert (await Stats(database, cache, Tally(), nobody_says).report(StatsRequest())).unpersisted is None
+        finally:
+            await cache.close()
+
     async def test_they_have_holdings_only_where_these_are_asked_for(self, database: Database, redis_url: str) -> None:
         cache = Cache(redis_url, "holdings", 1.0, 1.0)
         try:
-            stats = Stats(database, cache, Tally())
+            stats = Stats(database, cache, Tally(), at_seven)
             assert (await stats.report(StatsRequest())).holdings is None
             assert (await stats.report(StatsRequest(holdings=True))).holdings is not None
         finally:
@@ -99,6 +124,6 @@ class TestStats:
         cache = Cache(redis_url, "holdings", 1.0, 1.0)
         try:
             with pytest.raises(Unavailable):
-                await Stats(Database(MemorySettings()), cache, Tally()).report(StatsRequest(holdings=True))
+                await Stats(Database(MemorySettings()), cache, Tally(), at_seven).report(StatsRequest(holdings=True))
         finally:
             await cache.close()

@@ -10,11 +10,11 @@ import msgspec
 import nats
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
+from cerebro_agent.client import LastingClient
 from cerebro_agent.errors import Refused, TooLarge, Unavailable
 
 log = logging.getLogger("cerebro_agent")
@@ -45,7 +45,7 @@ def derived(*parts: object) -> str:
 class Connection:
     """An open connection. `closed` is set when it has ended for good; `again` are called after each reconnection."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: LastingClient) -> None:
         self.nc = nc
         self.js = nc.jetstream()
         self.closed = asyncio.Event()
@@ -54,7 +54,7 @@ class Connection:
     @classmethod
     async def open(cls, url: str, nkey_seed: str | None, name: str, inbox: str) -> Self:
         """Connect, waiting for as long as it takes; from then on the client reconnects by itself, for ever. Answers come to `inbox`."""
-        self = cls(Client())
+        self = cls(LastingClient())
         while True:
             try:
                 await self.nc.connect(
@@ -73,7 +73,7 @@ class Connection:
             except (OSError, nats.errors.Error, TimeoutError) as e:
                 log.warning("no mesh at %s yet: %s", url, str(e) or type(e).__name__)
                 await asyncio.sleep(CONNECT_PAUSE_S)
-                self = cls(Client())
+                self = cls(LastingClient())
             else:
                 return self
 

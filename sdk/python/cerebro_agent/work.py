@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from cerebro_agent.connection import Connection, derived
-from cerebro_agent.errors import AgentError, SkillError, TooLarge, Unavailable
+from cerebro_agent.errors import BAD_BODY, AgentError, SkillError, TooLarge, Unavailable
 from cerebro_agent.messages import AssignedTask, Assignment, Reply, TaskError
 from cerebro_agent.names import Names
 from cerebro_agent.skills import Skill
@@ -29,6 +30,8 @@ RETRY_S = 0.5
 """Pause before something about a task is asked or told again."""
 LOOK_TRIES = 10
 """How often the mesh is asked how a task stands before its assignment goes back to the server."""
+DONE_LEN_MAX = 1_000
+"""Of how many assignments it is remembered that they are done with: the server hands out again what it was not told of."""
 MESSAGE_LEN_MAX = 2_000
 """Longest message of an unexpected error that is told, in characters."""
 
@@ -44,6 +47,8 @@ class Work:
         self._concurrency = concurrency
         self._taken = 0
         self._running: set[Task] = set()
+        self._under_way: set[tuple[str, int]] = set()
+        self._done: deque[tuple[str, int]] = deque(maxlen=DONE_LEN_MAX)
         self._changed = asyncio.Event()
 
     def load(self) -> float:
@@ -97,17 +102,38 @@ class Work:
 
     async def _one(self, msg: Msg) -> None:
         """One assignment, from its delivery to its outcome on the log; given back where it cannot be said how it stands."""
-        done = False
+        done: bool | None = False
         try:
-            assignment = msgspec.json.decode(msg.data, type=Assignment)
-            done = await self._perform(assignment, msg)
-        except msgspec.MsgspecError:
-            log.exception("%s is no assignment", msg.subject)
-            done = True
+            assignment = self._read(msg)
+            done = assignment is None or await self._once(assignment, msg)
         finally:
             self._taken -= 1
             self._changed.set()
-            await _settle(msg, done=done)
+            if done is not None:
+                await _settle(msg, done=done)
+
+    async def _once(self, assignment: Assignment, msg: Msg) -> bool | None:
+        """Whether it is done with; None where it was handed out again and is still worked on, because no sign of that was heard."""
+        key = assignment.task.task_id, assignment.fence
+        if key in self._under_way:
+            return None
+        if key in self._done:
+            return True
+        self._under_way.add(key)
+        try:
+            if done := await self._perform(assignment, msg):
+                self._done.append(key)
+            return done
+        finally:
+            self._under_way.discard(key)
+
+    @staticmethod
+    def _read(msg: Msg) -> Assignment | None:
+        try:
+            return msgspec.json.decode(msg.data, type=Assignment)
+        except BAD_BODY as e:
+            log.warning("%s is no assignment: %s", msg.subject, e)
+            return None
 
     async def _perform(self, assignment: Assignment, msg: Msg) -> bool:
         """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""

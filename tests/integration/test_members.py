@@ -1,0 +1,40 @@
+"""A change of membership that became due before another replica logged it is not logged again."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from agents.members.actor import Members
+from bus import presence, streams, subjects
+from bus.connection import Bus
+from bus.ids import uuid7
+from bus.log import entries
+from bus.settings import BusSettings
+from schemas.entry import Entry
+from schemas.members import MembershipChange, Profile
+from tests.integration.rest import eventually
+
+
+async def logged(bus: Bus) -> list[Entry]:
+    return [e for e in await entries(bus, [subjects.MEMBER.subject(agent="guest")]) if isinstance(e, Entry)]
+
+
+async def test_a_duty_that_is_done_late_does_not_log_what_stands_already(nats_url: str, prefix: str) -> None:
+    settings = BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
+    await streams.declare(settings)
+    bus = await Bus.connect(settings, "aria")
+    members, instance, profile = Members(bus, "aria", uuid7(), frozenset({"aria"})), uuid7(), Profile()
+    await members.listen()
+
+    async def due() -> bool:
+        await presence.beat(bus, "guest", instance, profile)
+        await asyncio.sleep(0.1)
+        return bool(members.duties(datetime.now(UTC)))
+
+    await eventually(due)
+    [duty] = members.duties(datetime.now(UTC))
+    await bus.publish(subjects.MEMBER, MembershipChange(status="joined", instance=instance, profile=profile), agent="guest")
+    [joined] = await logged(bus)
+    members.apply(joined)
+    await duty.run()
+    assert [e.seq for e in await logged(bus)] == [joined.seq]
+    await bus.close()
