@@ -9,16 +9,16 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import asyncpg
-import psutil
 import pytest
 
 from bench import synthetic
 from bench.asked import Asked
 from bench.conftest import Launch
 from bench.databases import beside
+from bench.processor import processor_s
 from bench.recorded import Ran, RecordingDatabase
 from bench.table import show
 from bus import subjects
@@ -111,18 +111,6 @@ async def test_ingest_with_embeddings(launch: Launch) -> None:
     ]
     remark = f"When all were persisted, {waiting} waited for their vectors; in the end none."
     show(f"Ingest with embeddings: {EMBEDDED_ROWS} rows", ("", "s", "rows/s", "ratio to bare"), rows, remark)
-
-
-def processor_s(up: Up) -> dict[str, float]:
-    """Processor time that each process of the mesh has used so far, PostgreSQL's with those of its connections."""
-    times: dict[str, float] = {}
-    for name, pid in up.run.processes.items():
-        if name != "launcher":
-            process = psutil.Process(pid)
-            for each in (process, *process.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):  # PostgreSQL has some that come and go
-                    times[name] = times.get(name, 0.0) + sum(each.cpu_times()[:2])
-    return times
 
 
 @asynccontextmanager

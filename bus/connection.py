@@ -22,11 +22,12 @@ from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client, ErrorCallback
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import RawStreamMsg
-from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 
 from bus import entries, subjects, telemetry
+from bus.cancelling import end, heed
+from bus.clock import ServerClock
+from bus.direct import Standing, at
 from bus.errors import CerebroError, Conflict, Misconfigured, Refused, TimedOut, TooLarge, Unavailable, refusal
 from bus.group import Acknowledged, Group, Wire
 from bus.hanging_up import patient_no_longer
@@ -53,6 +54,10 @@ RETRY_PAUSE_S = 0.1
 """Pause before a publish is tried again."""
 PENDING_BYTES_MAX = 8 * 1024 * 1024
 """What the client buffers while the server is away, in bytes."""
+TIME_ASKED_EVERY_S = 10.0
+"""How often the server is asked what time it is."""
+TIME_WAIT_S = 2.0
+"""Longest wait for that answer."""
 
 CONFLICT_CODES = {10071, 10164}
 DUPLICATE_IN_BATCH = 10201
@@ -110,7 +115,7 @@ class Broker(NatsBroker):
 class Bus:
     """The shared connection. `incarnation` of the log names it across restarts of the server.
 
-    `clock` (seconds since 1970) is what all that hangs on this connection takes for the time of day.
+    `clock` (seconds since 1970) is what all that hangs on this connection takes for the time of day: the server's, unless one is given.
     """
 
     def __init__(
@@ -118,7 +123,7 @@ class Bus:
         settings: BusSettings,
         broker: NatsBroker,
         nc: Client,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         refusals: Refusals | None = None,
         name: str = "",
     ) -> None:
@@ -126,12 +131,20 @@ class Bus:
         self.broker = broker
         self.nc = nc
         self.js: JetStreamContext = nc.jetstream()
-        self.clock = clock
+        self._server_clock = ServerClock()
+        self.clock = clock or self._server_clock
         self.incarnation = ""
         self._refusals = refusals or Refusals()
         self._name = name
         self._dots = settings.wire("")
-        self._group = Group(self._store, self._store_batch, len_max=settings.group_len_max, bytes_max=settings.group_bytes_max)
+        self._group = Group(
+            self._store,
+            self._store_batch,
+            len_min=settings.group_len_min,
+            len_max=settings.group_len_max,
+            bytes_max=settings.group_bytes_max,
+            gather_s_max=settings.group_gather_s_max,
+        )
 
     @classmethod
     async def connect(cls, settings: BusSettings, name: str, wait_s: float | None = None) -> Self:
@@ -164,11 +177,39 @@ class Bus:
         if (version.major, version.minor) < SERVER_VERSION_MIN:
             await broker.stop()
             raise Unavailable(f"the NATS server is {version}; Cerebro needs 2.12 or newer")
-        return cls(settings, broker, nc, refusals=refusals, name=name)
+        bus = cls(settings, broker, nc, refusals=refusals, name=name)
+        await bus.ask_time()
+        return bus
 
     async def while_admitted(self) -> None:
-        """Wait for ever; raises `NotAdmitted` when the server does not admit this identity any more, which no reconnecting mends."""
-        await self._refusals.refused()
+        """Wait for ever, in step with the server's time; raises `NotAdmitted` when the server does not admit this identity any more, which
+        no reconnecting mends.
+        """
+        keeping = asyncio.create_task(self._keep_time(), name="keep the server's time")
+        refused = asyncio.create_task(self._refusals.refused(), name="hear that we are not admitted any more")
+        try:
+            done, _ = await asyncio.wait({keeping, refused}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await end(keeping, refused)
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TIME_ASKED_EVERY_S)
+            await self.ask_time()
+            heed()
+
+    async def ask_time(self) -> None:
+        """Set the clock by the server; where it does not say, the clock goes on as it does."""
+        asked = time.monotonic()
+        try:
+            answer = await self.api(f"STREAM.INFO.{self.stream(subjects.MESH)}", {}, TIME_WAIT_S)
+        except CerebroError as e:
+            log.info("the server does not say what time it is: %s", e)
+            return
+        if "ts" in answer and "error" not in answer:
+            self._server_clock.heard(datetime.fromisoformat(answer["ts"]).timestamp(), asked)
 
     async def close(self) -> None:
         """Flush and disconnect; quiet when the server is away already."""
@@ -392,22 +433,16 @@ class Bus:
 
     # reading
 
-    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> RawStreamMsg | None:
-        """The message at `seq` as it came, or None where nothing stands (any more)."""
-        try:
-            return await self.js.get_msg(self.stream(stream), seq, direct=True)
-        except NotFoundError:
-            return None
-        except (nats.errors.Error, OSError, TimeoutError) as e:
-            raise Unavailable(f"the log cannot be read: {e}") from e
+    async def raw_at(self, seq: int, stream: str = subjects.MESH) -> Standing | None:
+        """The message at `seq` as it came, or None where nothing stands (any more). Raises `Unavailable`."""
+        return await at(self.nc, self.stream(stream), seq)
 
     async def entry_at(self, seq: int, stream: str = subjects.MESH) -> Entry | Malformed | None:
-        """What stands at `seq`, or None where nothing does (any more)."""
+        """What stands at `seq`, or None where nothing does (any more). Raises `Unavailable`."""
         raw = await self.raw_at(seq, stream)
         if raw is None:
             return None
-        moment = raw.time if isinstance(raw.time, datetime) else datetime.fromisoformat(str(raw.time))
-        return entries.read(self.plain(raw.subject or ""), raw.headers, raw.data or b"", seq, moment, await self.log_incarnation())
+        return entries.read(self.plain(raw.subject), raw.headers, raw.data, seq, raw.time, await self.log_incarnation())
 
     async def log_incarnation(self) -> str:
         """What makes the derived ids of this log differ from those of any other; set when the stream was made."""

@@ -20,7 +20,7 @@ from bus import entries, telemetry
 from bus.cancelling import end
 from bus.connection import ERROR_CODE, ERROR_TEXT, Bus
 from bus.errors import CerebroError, TooLarge, Unavailable, refusal
-from bus.service import VERSION, body_refused, header_text
+from bus.service import VERSION, body_refused, header_text, withdraw
 from bus.subjects import AGENT_HEARTBEAT, AGENT_PROMPT, AGENT_STATUS
 from schemas.problem import Problem
 from schemas.synadia import HOSTED_BY, OWNER, SERVICE, SESSION, Attachment, Chunk, Envelope, FailureBody, Heartbeat
@@ -170,7 +170,7 @@ class Hosted:
         if self._beats is not None:
             await end(self._beats)
         if self._service is not None and self._bus.connected:
-            await self._service.stop()
+            await withdraw(self._service)
         await end(*self._prompts)
 
     def _prompt_bytes_max(self) -> int:

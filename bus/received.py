@@ -1,10 +1,14 @@
-"""What nats-py makes of the headers of a message, so that no publisher can end the connection of whoever reads it.
+"""What nats-py makes of what it receives, so that nothing that comes can end its reading loop and with it the hearing of who reads.
 
 nats-py takes a block's first line apart outside of its own guard: a status that is no text, or a block that ends too early, raises
 in its reading loop, which then stops for good without closing the connection. Where such a message is stored, that
 happens again after every restart. Here such a block has those headers that can be read, and everything goes on.
+
+Likewise the server's answer to a flush that was given up meanwhile, by a time-out or by who waited for it: nats-py would set the result
+of a future that is cancelled, which raises there too. Here that answer is counted, and nobody is told.
 """
 
+import asyncio
 import logging
 from typing import Any
 
@@ -17,8 +21,8 @@ BAD_BLOCK = (IndexError, ValueError)
 
 
 def guarded(nc: Client) -> Client:
-    """The connection itself, which from here on passes over headers that cannot be read."""
-    read = nc._process_headers  # noqa: SLF001 - nats-py has no other place for it
+    """The connection itself, which from here on passes over headers that cannot be read and answers that nobody waits for."""
+    read, answered = nc._process_headers, nc._process_pong  # noqa: SLF001 - nats-py has no other place for it
 
     async def readable(headers: Any) -> dict[str, str] | None:
         try:
@@ -27,5 +31,10 @@ def guarded(nc: Client) -> Client:
             log.warning("a message came with headers that cannot be read: %s", e)
             return nc._parse_header_lines(headers or b"")  # noqa: SLF001
 
-    nc._process_headers = readable  # type: ignore[method-assign]  # noqa: SLF001
+    async def awaited() -> None:
+        if nc._pongs and nc._pongs[0].done():  # noqa: SLF001
+            nc._pongs[0] = asyncio.get_running_loop().create_future()  # noqa: SLF001 - in its place, as answers come in order
+        await answered()
+
+    nc._process_headers, nc._process_pong = readable, awaited  # type: ignore[method-assign]  # noqa: SLF001
     return nc

@@ -27,6 +27,8 @@ CONCURRENCY_MAX = 32
 """Most requests of one kind that one instance works on at a time."""
 WAITING_MAX = 256
 """Most requests of one kind that wait for their turn; one more is told to come back later."""
+WITHDRAW_S = 3.0
+"""Longest wait for the server to have sent what is on its way, when a service stops."""
 
 Handler = Callable[[Any], Awaitable[Any]]
 
@@ -60,12 +62,25 @@ class Service:
             raise Unavailable(f"NATS: {e}") from e
 
     async def stop(self) -> None:
-        """Take no more questions and end those under way."""
+        """Take no more questions; who asked one that is under way, or on its way, is told so."""
         if self._service is not None and self._bus.connected:
-            await self._service.stop()
+            await withdraw(self._service)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def withdraw(service: MicroService) -> None:
+    """Be found no more, and take in what is on its way, which nats-py's own way of stopping drops; its sender would hear nothing."""
+    endpoints, service._endpoints = service._endpoints, []  # noqa: SLF001 - they are stopped here
+    try:
+        async with asyncio.timeout(WITHDRAW_S):
+            for endpoint in endpoints:
+                if endpoint._subscription is not None:  # noqa: SLF001
+                    await endpoint._subscription.drain()  # noqa: SLF001
+            await service.stop()
+    except (nats.errors.Error, OSError, TimeoutError) as e:
+        log.info("a service ended without a last word to the server: %s", str(e) or type(e).__name__)
 
 
 class _Endpoint:
@@ -94,6 +109,9 @@ class _Endpoint:
             async with self._turns:
                 with telemetry.span(self._row.name, request.headers):
                     reply = await self._outcome(request)
+        except asyncio.CancelledError:
+            await _reply_problem(request, Unavailable(f"who answers {self._row.name} stops; ask again").problem())
+            raise
         finally:
             self._waiting -= 1
         if isinstance(reply, Problem):

@@ -30,10 +30,16 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Put before every subject, stream and bucket, so that several meshes share a server. Empty: none."""
     publish_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
     """Longest wait for a publish acknowledgement, retries included."""
+    group_len_min: Annotated[int, Meta(ge=2, le=1_000)] = 16
+    """From so many messages published at the same time on, they share one write to disk; fewer are quicker each for itself, because the
+    server makes and removes files for each batch.
+    """
     group_len_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
-    """Most messages published at the same time that share one write to disk; 1: each its own."""
+    """Most messages that share one write to disk; below `group_len_min` (1): each always its own."""
     group_bytes_max: Annotated[int, Meta(ge=1_024)] = 4 * 1024 * 1024
     """Most bytes of bodies that share one write; a larger one goes alone. 4 MiB."""
+    group_gather_s_max: Annotated[float, Meta(ge=0, le=1)] = 0.005
+    """Longest time that many wait for more of them before they are written; never a few that go each for itself."""
     log_age_s_max: Annotated[float, Meta(ge=60)] = 30 * 86_400.0
     """How long an entry stays in the log. Lessons are kept for good in their own stream."""
     log_bytes_max: Annotated[int, Meta(ge=1_048_576)] = 2 * 1024**3

@@ -120,7 +120,7 @@ class Work:
 
     async def _outcome(self, delivery: Delivery) -> Outcome:
         if isinstance(delivery.entry, Malformed):
-            return Terminal(delivery.entry.reason)
+            return Ack()  # memory makes it a dead letter, as every malformed entry, once
         if delivery.entry.event_id in self._done:
             return Ack()
         try:

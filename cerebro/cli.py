@@ -182,6 +182,7 @@ def up(parsed: argparse.Namespace) -> int:
     from agents.profiles import load
     from cerebro.address import Address
     from cerebro.embedded.child import ServerFailed
+    from cerebro.keys import KeyRefused
     from cerebro.launcher import Launcher, LauncherError
     from cerebro.options import Options, instances, known
     from cerebro.runfile import AlreadyRunning
@@ -201,9 +202,10 @@ def up(parsed: argparse.Namespace) -> int:
             instances=counts,
             bus=settings.bus,
             tls=settings.nats,
+            log_file_bytes_max=settings.log_file_bytes_max,
         )
         asyncio.run(until_signal(Launcher(options).run))
-    except (AlreadyRunning, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
+    except (AlreadyRunning, KeyRefused, LauncherError, ServerFailed, SettingsError, OSError, ValueError) as failure:
         print(f"cerebro: {failure}", file=sys.stderr)
         return 1
     return 0

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import base64
+import binascii
 import sys
 from collections.abc import Mapping
 
@@ -24,6 +25,8 @@ CONNECT_S = 5.0
 """Longest wait for the server."""
 LISTED_MAX = 200
 """Most letters listed, the newest."""
+LIST_S = 60.0
+"""Longest time to read those."""
 
 
 def main(parsed: argparse.Namespace) -> int:
@@ -54,11 +57,18 @@ async def _run(settings: BusSettings, action: str, number: int | None) -> int:
 
 
 async def _list(bus: Bus) -> int:
-    letters = await read_log(bus, list(subjects.DEAD_SUBJECTS), stream=subjects.DEAD)
+    info = await bus.api(f"STREAM.INFO.{bus.stream(subjects.DEAD)}", {})
+    if "error" in info:
+        raise Unavailable(f"there are no dead letters to read: {info['error'].get('description')}")
+    state = info["state"]
+    before = max(0, state["last_seq"] - LISTED_MAX - state.get("num_deleted", 0))
+    letters = await read_log(bus, list(subjects.DEAD_SUBJECTS), before, subjects.DEAD, LIST_S) if state["messages"] else []
     for entry in letters[-LISTED_MAX:]:
         if isinstance(entry, Entry):
             print(f"{entry.seq:>6}  {entry.body.first_seen}  {entry.body.subject}  {entry.body.reason}")
-    print(f"{len(letters)} dead letters")
+        else:
+            print(f"{entry.seq:>6}  no letter that can be read: {entry.reason}")
+    print(f"{state['messages']} dead letters")
     return 0
 
 
@@ -68,12 +78,17 @@ async def _letter(bus: Bus, number: int) -> DeadLetter | None:
 
 
 async def _show(letter: DeadLetter) -> None:
-    shown = msgspec.to_builtins(letter) | {"data": base64.b64decode(letter.data).decode(errors="replace")}
+    """Print it whole; `data` as text, or as it stands where it is no base64."""
+    data = _data(letter)
+    shown = msgspec.to_builtins(letter) | ({} if data is None else {"data": data.decode(errors="replace")})
     print(msgspec.json.format(msgspec.json.encode(shown)).decode())
 
 
 async def _redrive(bus: Bus, number: int, letter: DeadLetter) -> None:
     """Publish it again: the same event under a new message id; then it is no dead letter any more."""
+    data = _data(letter)
+    if data is None:
+        raise Unavailable(f"the data of letter {number} is no base64, so there is nothing that could be published again")
     found = subjects.find(letter.subject)
     if found is None:
         raise Unavailable(f"{letter.subject} is no subject of this mesh; it cannot be published again")
@@ -81,12 +96,20 @@ async def _redrive(bus: Bus, number: int, letter: DeadLetter) -> None:
     ident = _event_id(letter.headers, await bus.log_incarnation(), letter.stream_seq)
     kept = {k: v for k, v in letter.headers.items() if not k.startswith("Nats-")}
     headers = {**kept, entries.EVENT_ID: ident}
-    stored = await bus.put(Outgoing(row=row, body=base64.b64decode(letter.data), tokens=tokens, msg_id=uuid7(), headers=headers))
+    stored = await bus.put(Outgoing(row=row, body=data, tokens=tokens, msg_id=uuid7(), headers=headers))
     try:
         await bus.js.delete_msg(bus.stream(subjects.DEAD), number)
     except (NotFoundError, nats.errors.Error) as e:
         raise Unavailable(f"redriven as entry {stored.seq}, but letter {number} is still listed: {e}") from e
     print(f"redriven as entry {stored.seq} of the log")
+
+
+def _data(letter: DeadLetter) -> bytes | None:
+    """The message that could not be handled, or None where the letter, which somebody wrote by hand, does not hold one."""
+    try:
+        return base64.b64decode(letter.data, validate=True)
+    except (binascii.Error, ValueError):  # ValueError: it is not even ASCII
+        return None
 
 
 def _event_id(headers: Mapping[str, str], incarnation: str, seq: int) -> str:

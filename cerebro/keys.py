@@ -8,16 +8,15 @@
 The server never sees a seed: an identity signs what the server makes up for each connection.
 """
 
-import os
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import nkeys
 
+from bus import on_disk
 from bus.permissions import Identity, Permissions, Role, permissions
 from bus.settings import BusSettings
 from bus.subjects import SERVICES, is_token
@@ -54,7 +53,7 @@ class Keys:
     def prepare(self, agents: Sequence[str], prefix: str) -> None:
         """Make the keys of our own parts that are missing, and write down who may do what."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._mesh_file.write_bytes(msgspec.json.encode(Mesh(list(agents), prefix)))
+        on_disk.write(self._mesh_file, msgspec.json.encode(Mesh(list(agents), prefix)), 0o644)
         for name in (*OURS, *agents):
             if not self.seed(name).exists():
                 self._write_seed(name)
@@ -72,7 +71,10 @@ class Keys:
 
     def public(self, name: str) -> str:
         """The public key of an identity."""
-        pair = nkeys.from_seed(bytearray(self.seed(name).read_bytes().strip()))
+        try:
+            pair = nkeys.from_seed(bytearray(self.seed(name).read_bytes().strip()))
+        except nkeys.NkeysError as e:
+            raise KeyRefused(f"{self.seed(name)} holds no key: put it back from a backup, or remove it and {name} gets another") from e
         public: str = pair.public_key.decode()
         pair.wipe()
         return public
@@ -98,7 +100,7 @@ class Keys:
         """Take an external agent's key away. Raises `KeyRefused` where it has none, and for parts of our own."""
         if self._require(name).role is not Role.EXTERNAL:
             raise KeyRefused(f"{name} is a part of the mesh: `cerebro agent rotate {name}` makes its old key worthless")
-        self.seed(name).unlink()
+        on_disk.remove(self.seed(name))
         self._context(name).unlink(missing_ok=True)
         self.write_users()
 
@@ -109,7 +111,8 @@ class Keys:
         users = [user(self.public(i.name), permissions(i, everyone, settings)) for i in everyone]
         lines = ",\n    ".join(msgspec.json.encode(u).decode() for u in users)
         self.users.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(self.users, f"{HEAD}authorization {{\n  timeout: {AUTHENTICATE_S}\n  users: [\n    {lines}\n  ]\n}}\n".encode(), 0o644)
+        told = f"{HEAD}authorization {{\n  timeout: {AUTHENTICATE_S}\n  users: [\n    {lines}\n  ]\n}}\n"
+        on_disk.write(self.users, told.encode(), 0o644)
 
     def write_contexts(self, url: str, ca: str = "") -> None:
         """A context of the `nats` command for the operator, which is chosen, and for each external agent."""
@@ -128,7 +131,7 @@ class Keys:
         }
         path = self._context(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, msgspec.json.format(msgspec.json.encode(context)) + b"\n", 0o644)
+        on_disk.write(path, msgspec.json.format(msgspec.json.encode(context)) + b"\n", 0o644)
 
     @property
     def _mesh_file(self) -> Path:
@@ -151,7 +154,7 @@ class Keys:
         raise KeyRefused(f"{name} has no key here; there are {', '.join(i.name for i in self.identities())}")
 
     def _write_seed(self, name: str) -> None:
-        _replace(self.seed(name), nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER), 0o600)
+        on_disk.write(self.seed(name), nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER))
 
 
 def user(public: str, may: Permissions) -> dict[str, object]:
@@ -159,13 +162,3 @@ def user(public: str, may: Permissions) -> dict[str, object]:
     publish = {"allow": may.publish} | ({"deny": may.publish_denied} if may.publish_denied else {})
     subscribe = {"allow": may.subscribe} | ({"deny": may.subscribe_denied} if may.subscribe_denied else {})
     return {"nkey": public, "permissions": {"publish": publish, "subscribe": subscribe}}
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    """Write a file in one step: whoever reads it finds the old or the new one whole."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    with suppress(FileNotFoundError):
-        unfinished.unlink()
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
-        opened.write(content)
-    unfinished.replace(path)

@@ -19,9 +19,11 @@ from cerebro.embedded.child import ServerFailed, run_to_end
 from cerebro.embedded.nats import NatsServer
 from cerebro.embedded.postgres import PostgresServer
 from cerebro.embedded.redis import RedisServer
+from cerebro.embedded.room import has_room
 from cerebro.failures import first
 from cerebro.keys import OPERATOR, Keys
 from cerebro.leftovers import end_leftovers
+from cerebro.logs import keep_short
 from cerebro.options import EXTERNAL, SEAL_KEYS, Options
 from cerebro.part import Part, Server
 from cerebro.settings import SHORT
@@ -67,6 +69,7 @@ class Launcher:
     async def _live(self) -> None:
         """Start everything, then supervise it until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(keep_short(self._log("nats").parent, self._options.log_file_bytes_max), name="keep logs short")
             await together(self._start(server) for server in self._servers)
             for server in self._servers:
                 group.create_task(self._supervisors[server.name].keep(), name=f"keep {server.name}")
@@ -82,7 +85,7 @@ class Launcher:
 
     async def _start(self, part: Part) -> None:
         began = time.monotonic()
-        supervisor = Supervisor(part, self._options.policy, self._changed)
+        supervisor = Supervisor(part, self._options.policy, self._changed, lambda: has_room(self._data))
         self._supervisors[part.name] = supervisor
         await supervisor.start()
         if isinstance(part, Server):
@@ -163,8 +166,11 @@ class Launcher:
         return self._data / "logs" / f"{name}.log"
 
     def _changed(self, sentence: str) -> None:
-        self._write()
         say(sentence)
+        try:
+            self._write()
+        except OSError as e:
+            say(f"run.json does not say so: {e}")
 
     def _write(self) -> None:
         runfile.write(self._data, self._run())

@@ -10,6 +10,7 @@ import msgspec
 from bus.settings import BusSettings
 from cerebro.address import Address
 from cerebro.embedded.settings import NatsServerSettings
+from cerebro.settings import LOG_FILE_BYTES_MAX
 from cerebro.supervision import Policy
 
 PYTHON: Final = (sys.executable, "-P", "-m", "cerebro")  # -P: a folder `memory` where the user stands is not ours
@@ -58,6 +59,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     prepare_command: Sequence[str] = (*PYTHON, "prepare")
     """Prepares `database` or `streams`, which follows."""
     policy: Policy = Policy()
+    log_file_bytes_max: int = LOG_FILE_BYTES_MAX
+    """Longest log of a process."""
 
     @property
     def agent_processes(self) -> dict[str, str]:

@@ -43,7 +43,7 @@ async def _run(settings: MemorySettings) -> Space:
         database = Database(msgspec.structs.replace(settings, pool_size_min=1, pool_size_max=connections))
         await database.open()
         try:
-            return await Reembedding(database, embedding, say, settings.reconnect_pause_s).run()
+            return await Reembedding(database, embedding, say, settings).run()
         finally:
             await database.close()
 

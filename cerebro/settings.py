@@ -8,9 +8,10 @@ stands for itself, numbers and true/false are converted, and a list or an object
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from agents.llm.settings import LlmSettings
 from agents.settings import AgentSettings
@@ -36,6 +37,8 @@ SHORT: Final = {
 READY_FD: Final = "CEREBRO_READY_FD"  # a pipe's descriptor: the launcher tells its child where to say `ready`
 PULSE_FILE: Final = "CEREBRO_PULSE_FILE"  # a file whose age a container's health check looks at
 
+LOG_FILE_BYTES_MAX: Final = 16 * 1024 * 1024
+
 BY_AGENT: Final = "_by_agent"  # ends the name of the field that holds what is set for one agent alone
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -55,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     a2a: A2ASettings = A2ASettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is written to stderr: this level and above."""
+    log_file_bytes_max: Annotated[int, Meta(ge=4_096)] = LOG_FILE_BYTES_MAX
+    """Longest log of a process of `cerebro up`: then it begins anew within two seconds; the one before is kept as `NAME.old`. 16 MiB."""
 
 
 class SettingsError(Exception):

@@ -21,6 +21,8 @@ from schemas.problem import Problem
 
 log = logging.getLogger("cerebro.gateway")
 
+LONG_BYTES = 64 * 1024
+"""Decoding a body up to this size takes less than a millisecond. 64 KiB."""
 CHARSETS = {"", "utf-8", "utf8"}
 
 
@@ -47,19 +49,25 @@ class PathDoor:
             self._gate.metrics.request(exchange.method, self._template, answer.status, time.perf_counter() - started)
 
     async def _stream(self, exchange: Exchange, answer: Answer) -> None:
+        route = self._route(exchange.method)
+        assert route is not None, "a stream answers a route"
+        shut_out = self._gate.guard.shut_out(route.needs, exchange.header("authorization"))
         self._gate.streams += 1
         try:
-            await exchange.stream(answer, self._gate.settings.stream_stall_s)
+            await exchange.stream(answer, self._gate.settings.stream_stall_s, shut_out)
         except TimeoutError:
             log.info("an event stream was ended: its reader took nothing for %g s", self._gate.settings.stream_stall_s)
         finally:
             self._gate.streams -= 1
 
+    def _route(self, method: str) -> Route | None:
+        return self._routes.get("GET" if method == "HEAD" else method)
+
     async def _answer(self, exchange: Exchange) -> Answer:
         method = exchange.method
         if method == "OPTIONS" and method not in self._routes:
             return Answer(status=204, headers={"allow": self._allow})
-        route = self._routes.get("GET" if method == "HEAD" else method)
+        route = self._route(method)
         if route is None:
             return problem(refusal(405, f"{self._template} takes {self._allow}"), {"allow": self._allow})
         tell = route.tell or problem
@@ -126,7 +134,8 @@ class PathDoor:
             body = decoding.decode_lines(raw, route.body.__args__[0], ACTIONS_MAX)
         else:
             body = decoding.decode_body(raw, route.body, hidden=route.hidden)
-        await asyncio.sleep(0)  # decoding 8 MiB takes a while: let others have their turn before the handler
+        if len(raw) > LONG_BYTES:
+            await asyncio.sleep(0)  # decoding 8 MiB takes a while: let others have their turn before the handler
         return raw, body
 
     async def _no_body(self, exchange: Exchange) -> bytes:

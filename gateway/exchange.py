@@ -5,8 +5,9 @@ that the answer reaches a client that is still sending (RFC 9112 §9.6), and no 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -17,15 +18,17 @@ LINGER_S_MAX = 2.0
 """How long a refused body is still read, and thrown away."""
 LINGER_BYTES_MAX = 16 * 1024 * 1024
 """How much of a refused body is still read, and thrown away."""
+END_S_MAX = 1.0
+"""How long the end of a stream that may not go on waits for its reader."""
 
 
 SAFE = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
 }
 """Headers of every answer, unless its own say otherwise (OWASP REST Security)."""
 
@@ -107,9 +110,8 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        headers = {**SAFE, **headers}
-        encoded = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+        own = {k.encode("latin-1"): v.encode("latin-1") for k, v in headers.items()}
+        await self._send({"type": "http.response.start", "status": status, "headers": [*{**SAFE, **own}.items()]})
 
     async def _linger(self) -> None:
         left = LINGER_BYTES_MAX
@@ -120,31 +122,41 @@ class Exchange:
         except (TimeoutError, ClientGoneError):
             return
 
-    async def stream(self, answer: Answer, stall_s: float) -> None:
-        """Send a stream of parts until it ends, the client goes, or it takes nothing for `stall_s`."""
+    async def stream(self, answer: Answer, stall_s: float, shut_out: Coroutine[Any, Any, None]) -> None:
+        """Send a stream of parts until it ends, the client goes, it takes nothing for `stall_s`, or `shut_out` returns."""
         assert answer.parts is not None
         await self._start(answer.status, {"content-type": answer.media, **answer.headers})
         if self.method == "HEAD":
+            shut_out.close()
             await answer.parts.aclose()
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._end()
             return
         sending = asyncio.create_task(self._send_parts(answer.parts, stall_s), name="event stream: send")
         hearing = asyncio.create_task(self._gone(), name="event stream: hear the client go")
+        ending = asyncio.create_task(shut_out, name="event stream: may it go on")
         try:
-            await asyncio.wait([sending, hearing], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([sending, hearing, ending], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sending.cancel()
-            hearing.cancel()
-            await asyncio.gather(sending, hearing, return_exceptions=True)
-        if sending.done() and not sending.cancelled() and (error := sending.exception()):
-            raise error
+            for task in (sending, hearing, ending):
+                task.cancel()
+            await asyncio.gather(sending, hearing, ending, return_exceptions=True)
+        for task in (sending, ending):
+            if not task.cancelled() and (error := task.exception()):
+                raise error
+        if done == {ending}:
+            with suppress(TimeoutError):  # who takes nothing is cut off
+                async with asyncio.timeout(END_S_MAX):
+                    await self._end()
+
+    async def _end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_parts(self, parts: AsyncGenerator[bytes, None], stall_s: float) -> None:
         async with aclosing(parts):
             async for part in parts:
                 async with asyncio.timeout(stall_s):
                     await self._send({"type": "http.response.body", "body": part, "more_body": True})
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._end()
 
     async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

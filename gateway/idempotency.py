@@ -9,7 +9,6 @@ never reaches this place: its key is still free.
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -78,7 +77,7 @@ class FirstReplies:
     async def _claim(self, name: str, print_: str, owner: str) -> KeptReply | int:
         """The kept reply, or the revision under which this run owns the key."""
         pause = POLL_S_MIN
-        pending = msgspec.json.encode(KeptReply(fingerprint=print_, state="pending", owner=owner, since=time.time()))
+        pending = msgspec.json.encode(KeptReply(fingerprint=print_, state="pending", owner=owner, since=self._gate.bus.clock()))
         while True:
             found = await self._get(name)
             if found is None:
@@ -98,18 +97,18 @@ class FirstReplies:
             pause = min(POLL_S_MAX, pause * 1.5)
 
     def _is_free(self, record: KeptReply) -> bool:
-        return record.state == "open" or time.time() - record.since > self._gate.settings.pending_s_max
+        return record.state == "open" or self._gate.bus.clock() - record.since > self._gate.settings.pending_s_max
 
     async def _keep(self, name: str, print_: str, owner: str, answer: Answer, revision: int) -> None:
         """Keep a final reply. Where it cannot be kept, the request would be run again, with the same effects."""
         whole = answer.parts is None and len(answer.content) <= REPLY_BYTES_MAX
         final = whole and answer.status < 500 and answer.status != 408
-        record = KeptReply(fingerprint=print_, state="open", owner=owner, since=time.time())
-        if final:
-            record = msgspec.structs.replace(
-                record, state="done", status=answer.status, media=answer.media, headers=answer.headers, content=answer.content.decode()
-            )
         try:
+            record = KeptReply(fingerprint=print_, state="open", owner=owner, since=self._gate.bus.clock())
+            if final:
+                record = msgspec.structs.replace(
+                    record, state="done", status=answer.status, media=answer.media, headers=answer.headers, content=answer.content.decode()
+                )
             await self._put(name, msgspec.json.encode(record), revision)
         except Unavailable as e:
             log.warning("a reply could not be kept for its Idempotency-Key: %s", e)

@@ -5,6 +5,7 @@ the log, is read when Prometheus asks: to hear every entry only to count it was 
 label values is bounded: agents' names and subjects come from outside.
 """
 
+import functools
 from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,9 +49,14 @@ class Metrics:
 
     def request(self, method: str, endpoint: str, status: int, seconds: float) -> None:
         """Count one request; `endpoint` is the route's template."""
-        method = method if method in METHODS else "other"
-        self._requests.labels(method, endpoint, str(status)).inc()
-        self._durations.labels(method, endpoint).observe(seconds)
+        count, duration = self._of(method if method in METHODS else "other", endpoint, status)
+        count.inc()
+        duration.observe(seconds)
+
+    @functools.cache  # noqa: B019 - the registry lives as long as the process, and the series are bounded
+    def _of(self, method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+        """The series of one kind of request: finding them by their labels takes longer than counting."""
+        return self._requests.labels(method, endpoint, str(status)), self._durations.labels(method, endpoint)
 
     def text(self, stats: MemoryStats | None, agents: AgentsView | None) -> bytes:
         """The exposition. Without `stats` or `agents` (their actor is away) their series are absent, not stale."""

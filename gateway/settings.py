@@ -22,7 +22,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     keys: Literal["auto", "on", "off"] = "auto"
     """Whether a request needs an API key (`cerebro key add`). auto: where the gateway listens on anything but loopback."""
     key_cache_s: Seconds = 1.0
-    """A revoked key is refused after this time at the latest."""
+    """A revoked key is refused after this time at the latest, and its event streams end within twice this time."""
     rate_of_key: Rate = "6000/minute"
     """How often one key may ask (429); empty: as often as it likes. Rates hold where keys are asked for."""
     rate_of_address: Rate = "12000/minute"

@@ -9,10 +9,12 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
+from bus.errors import Unavailable
 from memory.database import Database, statement
 from memory.embedding import Embedding
 from memory.fusion import Arm, Found, Listed
 from memory.settings import MemorySettings
+from memory.space_index import is_whole
 from memory.spaces import Space
 from schemas.memory import SearchRequest
 
@@ -23,6 +25,14 @@ CORPUS: Final = statement("corpus")
 
 NOTHING: Final = Arm([], full=False)
 SEQ_MAX: Final = 2**63 - 1  # of a bigint
+
+COMPARE_S_MAX: Final = 5.0
+"""Longest time in which every vector is compared while there is no index."""
+
+
+class NoIndexYet(Unavailable):
+    """The vectors cannot be searched just now: searches go on by text."""
+
 
 Filters = tuple[Any, ...]
 """Kinds, agent, tags, least importance, since, until, as of a time, as of a log position: the parameters of every arm, in order."""
@@ -66,6 +76,7 @@ class Arms:
         self._space = space
         self._settings = settings
         self._nearest = statement("vector_arm_nearest", space=space.id, dimensions=space.dimensions) if space else None
+        self._indexed = False
 
     def begin(self, asked: SearchRequest) -> None:
         """Embed the question already: of all that `reach` has to wait for, it takes longest."""
@@ -92,16 +103,27 @@ class Arms:
         return _arm(found, most)
 
     async def _vector(self, query: str, filters: Filters, depth: int, counted: Counted) -> Arm:
-        """Few candidates are compared one by one: exact, and quicker than an index that must pass over the others."""
+        """Few candidates are compared one by one: exact, and quicker than an index that must pass over the others. All of them are
+        while there is no index, as after a restore.
+        """
         if self._embedding is None or self._space is None or self._nearest is None:
             return NOTHING
         vector, are_few = await asyncio.gather(self._embedding.question(query), self._are_few(filters, counted))
         most = (await counted).passages_for(depth)
-        if not are_few:
+        indexed = are_few or await self._is_indexed(self._space)
+        if indexed and not are_few:
             found = await self._database.rows(self._nearest, vector, *filters, most)
             if len(found) >= most:
                 return _arm(found, most)
-        return _arm(await self._database.rows(EXACT, vector, *filters, most, self._space.id), most)
+        try:
+            async with asyncio.timeout(None if indexed else COMPARE_S_MAX):
+                return _arm(await self._database.rows(EXACT, vector, *filters, most, self._space.id), most)
+        except TimeoutError:
+            raise NoIndexYet("the index of vectors is being made, and to compare every vector takes too long") from None
+
+    async def _is_indexed(self, space: Space) -> bool:
+        self._indexed = self._indexed or await is_whole(self._database, space)
+        return self._indexed
 
     async def _are_few(self, filters: Filters, counted: Counted) -> bool:
         """Whether the candidates are few: by what there is at all, or else by counting what the filters leave."""

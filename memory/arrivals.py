@@ -33,6 +33,7 @@ class Arrivals:
         self._embeds = embeds
         self._recheck_s = recheck_s
         self._waiters: dict[str, set[Waiter]] = {}
+        self._awaited = asyncio.Event()
 
     def persisted(self, ids: Iterable[str]) -> None:
         """These events are committed."""
@@ -46,6 +47,7 @@ class Arrivals:
         """Answer when it is so, at the latest after `timeout_s`, with what is so then. Raises `Unavailable`."""
         waiter = Waiter()
         self._waiters.setdefault(asked.id, set()).add(waiter)
+        self._awaited.set()
         try:
             async with asyncio.timeout(asked.timeout_s):
                 await self._until(asked, waiter)
@@ -55,7 +57,13 @@ class Arrivals:
             self._waiters[asked.id].discard(waiter)
             if not self._waiters[asked.id]:
                 del self._waiters[asked.id]
+            if not self._waiters:
+                self._awaited.clear()
         return waiter.known
+
+    async def unless_awaited(self, pause_s: float) -> None:
+        """Let `pause_s` seconds pass, as long as nobody waits for anything."""
+        await _changes(self._awaited, pause_s)
 
     async def _until(self, asked: Await, waiter: Waiter) -> None:
         while not self._is_enough(asked, waiter.known):

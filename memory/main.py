@@ -24,6 +24,7 @@ from memory.embedding import Embedding, opened
 from memory.fold import Fold, Projection
 from memory.forgetting.eraser import Eraser
 from memory.forgetting.forgetter import Forgetter
+from memory.forgetting.letters import Letters
 from memory.forgetting.projection import Forgetting
 from memory.graph import EdgeProjection
 from memory.open_tasks import TaskProjection
@@ -35,6 +36,7 @@ from memory.sealing.keys import kept
 from memory.sealing.sealer import Sealer
 from memory.search import Search
 from memory.settings import MemorySettings
+from memory.space_index import keep_whole
 from memory.spaces import claim_space, clear_away
 from memory.stats import Stats
 from memory.tally import Tally
@@ -111,10 +113,11 @@ async def _serve(
     recalls = Recalls(database, settings)
     consolidation = Consolidation(bus, database, arrivals, settings)
     continuations = Continuations(database, working, settings)
-    eraser = Eraser(bus, database, cache, settings)
-    forgetter = Forgetter(bus, database, working, eraser, settings.forget_events_max)
+    letters = Letters(bus)
+    eraser = Eraser(bus, database, cache, letters, settings)
+    forgetter = Forgetter(bus, database, working, letters, eraser, settings.forget_events_max)
     sealer = Sealer(bus, database, kept(Path(settings.seal_keys_dir)) if settings.seal_keys_dir else None, settings)
-    stats = Stats(database, cache, tally, partial(_log_end, bus), embedding)
+    stats = Stats(database, cache, tally, partial(_log_end, bus), embedding, space)
     questions = Questions(bus, database, search, working, arrivals, continuations, stats, recalls, consolidation, forgetter)
     service = questions.service(settings.awaiting_max)
     await service.start()
@@ -129,7 +132,8 @@ async def _serve(
             tasks.create_task(bus.while_admitted(), name="admitted")
             tasks.create_task(sealer.run(), name="sealer")
             tasks.create_task(end_lost(database, settings), name="lost sessions")
-            if embedder is not None:
+            if embedder is not None and space is not None:
+                tasks.create_task(keep_whole(database, space, settings), name="index of vectors")
                 tasks.create_task(embedder.run(), name="embedder")
                 tasks.create_task(
                     clear_away(database, space, settings.reconnect_pause_s, GRACE * settings.embed_every_s), name="former spaces"

@@ -2,7 +2,8 @@
 
 What waits is one transaction: rows, everything derived from them, and the place in the log. The place is kept there and nowhere else, so
 whatever dies in between is read again from there on, and the event id keeps it from becoming a second row. While one batch is
-committed the next is read, and who cares is told of the one before: PostgreSQL is the slowest, and should not wait for the others.
+committed the next is read, and who cares is told of the one before: PostgreSQL is the slowest, and should not wait for the others. Where
+entries come all the time but only a few between two commits, the next waits a little for more, unless somebody waits for one of them.
 
     well-formed          a row
     malformed            a dead letter: this is the only reader that buries it
@@ -50,6 +51,9 @@ AHEAD_MAX: Final = 2
 """Most that is read ahead of the batch that is being committed, in batches."""
 UNTOLD_MAX: Final = 1
 """Most committed batches that wait to be told behind the one that is; then the next is not committed."""
+
+FEW: Final = 50
+"""Fewer rows than this are worth a little waiting for more: a transaction costs about as much for them as for one."""
 
 Line = asyncio.Queue[Batch]
 """Where pieces wait to be committed, in the order of the log."""
@@ -113,11 +117,19 @@ class Persister:
 
     async def _commit(self, read: Line, told: Told) -> None:
         while True:
+            busy = not read.empty()  # these came while the ones before were committed
             pieces = [await read.get()]
-            room = self._settings.batch_len_max - self._piece_len
-            while sum(len(piece.rows) for piece in pieces) <= room and not read.empty():
-                pieces.append(read.get_nowait())
+            self._join(pieces, read)
+            if busy and sum(len(piece.rows) for piece in pieces) < FEW:
+                await self._arrivals.unless_awaited(self._settings.gather_s_max)
+                self._join(pieces, read)
             await told.put(await self._persist(Batch.joined(pieces)))
+
+    def _join(self, pieces: list[Batch], read: Line) -> None:
+        """Put to these pieces what is there, as far as there is room in one transaction."""
+        room = self._settings.batch_len_max - self._piece_len
+        while sum(len(piece.rows) for piece in pieces) <= room and not read.empty():
+            pieces.append(read.get_nowait())
 
     async def _persist(self, batch: Batch) -> list[EpisodeRow]:
         """Commit a batch, in as many transactions as it takes, and return the rows that were new. Waits while PostgreSQL is away."""

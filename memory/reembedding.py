@@ -18,17 +18,16 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import msgspec
 
-from bus.cancelling import end
 from bus.errors import Unavailable
-from memory.database import RAISED, Database, Statement, statement
+from memory.database import RAISED, Database, statement
 from memory.embedding import Embedding, EmbeddingFailed, in_lanes
+from memory.settings import MemorySettings
+from memory.space_index import make
 from memory.spaces import Space, begin_space, clear_away, hold, set_state
 
 LOOK: Final = statement("look_at_passages")
 FILL: Final = statement("fill_vectors")
 COUNT: Final = statement("count_to_fill")
-INDEX_OF: Final = statement("space_index")
-INDEX_PROGRESS: Final = statement("index_progress")
 TRY_LOCK: Final = statement("try_reembed_lock")
 UNLOCK: Final = statement("unlock_reembed")
 
@@ -77,13 +76,14 @@ def line(done: int, total: int, per_s: float) -> str:
 
 
 class Reembedding:
-    """One change of the space. `say` hears a sentence for people now and then; `pause_s` between two tries of what is away."""
+    """One change of the space. `say` hears a sentence for people now and then."""
 
-    def __init__(self, database: Database, embedding: Embedding, say: Say, pause_s: float) -> None:
+    def __init__(self, database: Database, embedding: Embedding, say: Say, settings: MemorySettings) -> None:
         self._database = database
         self._embedding = embedding
         self._say = say
-        self._pause_s = pause_s
+        self._settings = settings
+        self._pause_s = settings.reconnect_pause_s
         self._lanes = asyncio.Semaphore(embedding.lanes)
         self._said = ""
 
@@ -98,7 +98,7 @@ class Reembedding:
             self._say(f"filling the space {space}")
             await self._fill(space)
             self._say("making its index")
-            await self._insist(self._index, space)
+            await self._insist(make, self._database, space, self._settings, self._tell)
             self._say("filling in what has arrived meanwhile")
             await self._fill(space)
             await self._insist(set_state, self._database, space, "ready")
@@ -146,36 +146,6 @@ class Reembedding:
                 await hold(self._database, connection, space, ("filling", "ready"))
                 await self._database.run(connection, FILL, space.id, [ident for ident, _ in taken], [vector for _, vector in taken])
         progress.add(len(taken), time.monotonic())
-
-    async def _index(self, space: Space) -> None:
-        """See to it that the space has a whole index. One that a killed process left half made is made again."""
-        while found := await self._database.rows(INDEX_OF, space.id):
-            if found[0]["valid"]:
-                return
-            if await self._index_told():  # the server finishes it, although who asked for it is gone
-                await asyncio.sleep(SAY_EVERY_S)
-            else:
-                await self._long(statement("drop_space_index", space=space.id))
-        building = asyncio.create_task(
-            self._long(statement("index_space_meanwhile", space=space.id, dimensions=space.dimensions)), name="index"
-        )
-        try:
-            while not (await asyncio.wait({building}, timeout=SAY_EVERY_S))[0]:
-                await self._index_told()
-        finally:
-            await end(building)
-        building.result()
-
-    async def _index_told(self) -> bool:
-        """Say how far an index is that is being made; whether there is one."""
-        rows = await self._database.rows(INDEX_PROGRESS)
-        if rows:
-            self._tell(f"{rows[0]['phase']}: {rows[0]['percent'] or 0:.0f} %")
-        return bool(rows)
-
-    async def _long(self, asked: Statement) -> None:
-        async with self._database.connection() as connection:
-            await self._database.long(connection, asked)
 
     async def _insist(self, work: Callable[..., Awaitable[T]], *values: Any) -> T:
         """Do it, and again while PostgreSQL or the endpoint is away."""

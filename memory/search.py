@@ -12,7 +12,7 @@ import msgspec
 
 from bus.errors import bad_request, refusal
 from memory.answers import Answers
-from memory.arms import Arms, Filters, filters_of
+from memory.arms import Arms, Filters, NoIndexYet, filters_of
 from memory.cache import Cache
 from memory.database import Database
 from memory.embedding import Embedding, EmbeddingFailed
@@ -31,6 +31,8 @@ DEEPER: Final = 4
 """How many times deeper the arms reach when what they found has all been shown."""
 WITHOUT_VECTOR: Final = "the question could not be embedded just now: found by its words only"
 """Said with an answer that would be another if the embedding endpoint were there. It is not kept, and has no further pages."""
+WITHOUT_INDEX: Final = "the index of vectors is being made, and to compare them all takes too long: found by its words only"
+"""Likewise, if the index were there."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -75,10 +77,10 @@ class Search:
         else:
             try:
                 kept = await self._found(asked, page, state)
-            except EmbeddingFailed:
+            except (EmbeddingFailed, NoIndexYet) as e:
                 if asked.mode == "vector" or asked.before is not None:
                     raise
-                kept, degraded = await self._by_words(asked, page, state), WITHOUT_VECTOR
+                kept, degraded = await self._by_words(asked, page, state), _why(e)
             else:
                 await self._answers.put(key, msgspec.json.encode(kept), epoch)
         took_ms = round((time.perf_counter() - start) * 1000, 3)
@@ -163,6 +165,10 @@ class Search:
             after = await self._spreading.over([hit.fused() for hit in ordered(hits)], filters)
             grow(hits, [(hit.found, hit.score) for hit in after])
         return ordered(hits), text.full or vector.full
+
+
+def _why(missing: EmbeddingFailed | NoIndexYet) -> str:
+    return WITHOUT_INDEX if isinstance(missing, NoIndexYet) else WITHOUT_VECTOR
 
 
 def _persisted(state: Sequence[Position]) -> int:

@@ -64,6 +64,10 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Most entries of the log that are committed in one transaction."""
     batch_bytes_max: Count = 16 * 1024 * 1024
     """Most bytes of rows in one transaction; one larger row goes alone."""
+    gather_s_max: Annotated[float, Meta(ge=0, le=1)] = 0.02
+    """Longest pause before a transaction while entries keep coming and only a few are there, so that it takes more of them. Whoever waits
+    for an entry ends it; what comes when nothing else does, is committed at once.
+    """
 
     embed_batch_len_max: Count = 16
     """Most texts that are embedded at a time; small, so that a question does not wait long behind them."""
@@ -150,6 +154,15 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Up to this many candidate rows their vectors are compared one by one (exact); beyond, the index finds them."""
     vector_ef_search: Annotated[int, Meta(ge=1, le=1_000)] = 100
     """Size of the candidate list of the vector index (`hnsw.ef_search`)."""
+
+    index_memory_bytes_max: Annotated[int, Meta(ge=64 * 1024 * 1024)] = 2 * 1024 * 1024 * 1024
+    """Most memory that PostgreSQL takes to make the index of vectors anew, as after a restore: about 1.8 GB for a million vectors of 384
+    dimensions. With less it takes many times longer. It is taken for that time only, and only as much as the vectors need. 2 GiB.
+    """
+    index_workers_max: Annotated[int, Meta(ge=0, le=64)] = 2
+    """Most processes of PostgreSQL that help to make it. They need that memory as shared memory (`/dev/shm`); where it is not there, one
+    process does it alone.
+    """
 
     spread_damping: Annotated[float, Meta(ge=0, lt=1)] = 0.5
     """Share of a hit's score that goes on along each edge when a search spreads over the graph (HippoRAG's value)."""

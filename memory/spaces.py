@@ -55,7 +55,8 @@ class Space(msgspec.Struct, frozen=True):
 
 
 async def claim_space(database: Database, model: str, dimensions: int) -> Space:
-    """The space that the settings name, as the current one, with its index; one that is ready takes the place of the one before.
+    """The space that the settings name, as the current one; one that is ready takes the place of the one before. An empty one gets its
+    index here: that of vectors that are there already is made meanwhile (`memory.space_index`).
 
     All in one transaction: whoever reads sees the old space or the new one. Raises `SpaceMismatch`, `Unavailable`.
     """
@@ -71,7 +72,8 @@ async def claim_space(database: Database, model: str, dimensions: int) -> Space:
             wanted = await _added(database, connection, model, dimensions, "current")
         elif wanted != current:
             await _made_current(database, connection, wanted, current)
-        await database.long(connection, statement("index_space", space=wanted.id, dimensions=dimensions))
+        if await _is_empty(database, connection, wanted):
+            await database.run(connection, statement("index_space", space=wanted.id, dimensions=dimensions))
     return msgspec.structs.replace(wanted, state="current")
 
 
@@ -146,7 +148,7 @@ async def _clear(database: Database, connection: Connection, space: Space) -> No
 
 async def _require_replaceable(database: Database, connection: Connection, current: Space, wanted: Space | None, asked: str) -> None:
     """A current space may be replaced by one that is ready, or if it is empty."""
-    if (wanted is not None and wanted.state == "ready") or not (await database.run(connection, COUNT, current.id, 1))[0]["vectors"]:
+    if (wanted is not None and wanted.state == "ready") or await _is_empty(database, connection, current):
         return
     if wanted is not None:
         remedy = "which is being filled: go on with the old settings until `cerebro memory reembed` says that it is ready"
@@ -155,6 +157,10 @@ async def _require_replaceable(database: Database, connection: Connection, curre
             "and the two cannot be compared: go on with the old settings, run `cerebro memory reembed` with the new ones, then start again"
         )
     raise SpaceMismatch(f"the database holds vectors of {current}, the settings name {asked}, {remedy}")
+
+
+async def _is_empty(database: Database, connection: Connection, space: Space) -> bool:
+    return not (await database.run(connection, COUNT, space.id, 1))[0]["vectors"]
 
 
 async def _made_current(database: Database, connection: Connection, wanted: Space, former: Space | None) -> None:

@@ -14,6 +14,8 @@ from memory.database import RAISED, Database, statement
 from memory.embedding import Embedding
 from memory.holdings import holdings
 from memory.positions import PERSISTER, positions
+from memory.space_index import is_whole
+from memory.spaces import Space
 from memory.tally import Tally
 from schemas.memory import MemoryStats, PartHealth, StatsRequest
 
@@ -43,12 +45,19 @@ class Stats:
     """
 
     def __init__(
-        self, database: Database, cache: Cache, tally: Tally, log_end: Callable[[], Awaitable[int]], embedding: Embedding | None = None
+        self,
+        database: Database,
+        cache: Cache,
+        tally: Tally,
+        log_end: Callable[[], Awaitable[int]],
+        embedding: Embedding | None = None,
+        space: Space | None = None,
     ) -> None:
         self._database = database
         self._tally = tally
         self._log_end = log_end
         self._embedding = embedding
+        self._space = space
         self._cache = cache
         self._process = psutil.Process()
 
@@ -114,7 +123,8 @@ class Stats:
         async def check() -> str:
             row = await self._database.row(CHECKS[part])
             if part == "pgvector" and row:
-                return f"pgvector {row['version']}"
+                whole = self._space is None or await is_whole(self._database, self._space)
+                return f"pgvector {row['version']}{'' if whole else ', whose index is being made: searches compare every vector'}"
             return str(row["detail"]) if part == "consolidation_engine" and row else ""
 
         return check

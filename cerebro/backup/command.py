@@ -18,6 +18,7 @@ from bus.connection import Bus
 from bus.errors import CerebroError, bad_request
 from cerebro import runfile
 from cerebro.backup import manifest
+from cerebro.backup.compressed import to_disk
 from cerebro.backup.drill import drill
 from cerebro.backup.restoring import restore, restore_keys
 from cerebro.backup.taking import old, take
@@ -34,6 +35,10 @@ from memory.settings import MemorySettings
 
 CONNECT_S: Final = 5.0
 """Longest wait for the server."""
+SYNC_OF_RESTORE: Final = "2m"
+"""NATS's own default. A log that is put back is brought to disk as a whole at the end: one message after the other takes minutes, and the
+server, which waits five seconds for the next piece, gives up meanwhile.
+"""
 
 
 def backup(parsed: argparse.Namespace) -> int:
@@ -135,21 +140,23 @@ def restored(parsed: argparse.Namespace) -> int:
 async def _restore(parsed: argparse.Namespace) -> None:
     kept = manifest.verified(parsed.folder)
     with runfile.locked(parsed.data):
-        restore_keys(parsed.folder, parsed.data)
-        async with _servers(parsed.data) as settings:
+        restore_keys(parsed.folder, parsed.data, keep=parsed.keep_log)
+        async with _servers(parsed.data, "always" if parsed.keep_log else SYNC_OF_RESTORE) as settings:
             await restore(parsed.folder, kept, settings.bus, settings.memory, print, keep_log=parsed.keep_log)
+        if EXTERNAL["nats"] not in os.environ:
+            await asyncio.to_thread(to_disk, parsed.data / "nats")
     print(f"restored; start it with: cerebro up --data {parsed.data}")
 
 
 @asynccontextmanager
-async def _servers(data: Path) -> AsyncIterator[Settings]:
+async def _servers(data: Path, sync: str) -> AsyncIterator[Settings]:
     """The settings, with an embedded server for each that the environment does not name; its NATS admits the keys of the data folder."""
     logs = data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     settings, keys = read(os.environ), Keys(data)
     keys.prepare(sorted(load(settings.agents.profiles_dir)), settings.bus.prefix)
     embedded: list[Server] = [
-        NatsServer(data / "nats", logs / "nats.log", users=keys.users, tls=settings.nats),
+        NatsServer(data / "nats", logs / "nats.log", users=keys.users, tls=settings.nats, sync=sync),
         PostgresServer(data / "postgres", logs / "postgres.log"),
         RedisServer(data / "redis", logs / "redis.log"),
     ]

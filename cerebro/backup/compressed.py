@@ -16,12 +16,14 @@ READ_BYTES: Final = 256 * 1024
 
 @contextmanager
 def written(path: Path) -> Iterator[zstandard.ZstdCompressionWriter]:
-    """A new file, compressed and on disk when the block ends."""
-    with private(path) as descriptor, os.fdopen(descriptor, "wb", closefd=False) as raw:
-        with zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).stream_writer(raw, closefd=False) as file:
-            yield file
-        raw.flush()
-        os.fsync(descriptor)
+    """A new file, compressed."""
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+    with (
+        private(path) as descriptor,
+        os.fdopen(descriptor, "wb", closefd=False) as raw,
+        compressor.stream_writer(raw, closefd=False) as file,
+    ):
+        yield file
 
 
 @contextmanager
@@ -39,3 +41,13 @@ def pieces(path: Path) -> Iterator[bytes]:
     """What was written, piece by piece."""
     with path.open("rb") as raw:
         yield from zstandard.ZstdDecompressor().read_to_iter(raw, read_size=READ_BYTES, write_size=READ_BYTES)
+
+
+def to_disk(folder: Path) -> None:
+    """Bring what is below a folder to disk, with the names that it has."""
+    for path in (folder, *folder.rglob("*")):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

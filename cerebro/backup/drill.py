@@ -36,7 +36,7 @@ async def drill(folder: Path, bus: Bus, memory: MemorySettings, tell: Callable[[
     """
     kept = manifest.verified(folder)
     began = time.monotonic()
-    async with scratch(memory, lambda dsn: restore_tables(folder, dsn, kept)) as built:
+    async with scratch(memory, lambda dsn: restore_tables(folder, msgspec.structs.replace(memory, postgres_dsn=dsn), kept)) as built:
         restored = time.monotonic()
         tell(f"{sum(kept.rows.values())} rows restored in {restored - began:.1f} s")
         async with built.connection() as connection:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
+from bus import on_disk
 from bus import streams as declared
 from bus.connection import Bus
 from bus.errors import conflict
@@ -38,34 +39,38 @@ async def restore(folder: Path, kept: Manifest, bus: BusSettings, memory: Memory
                 await streams.load(connection, name, folder / "log")
                 tell(f"stream {name}")
         await declared.declare(bus)
-        await restore_tables(folder, memory.postgres_dsn, kept)
+        await restore_tables(folder, memory, kept)
         tell(f"{sum(kept.rows.values())} rows of {len(kept.rows)} tables")
         tell(f"{await cache.load(memory.redis_url, folder)} keys of Redis")
     finally:
         await connection.close()
 
 
-async def restore_tables(folder: Path, dsn: str, kept: Manifest) -> None:
+async def restore_tables(folder: Path, memory: MemorySettings, kept: Manifest) -> None:
     """The tables alone, into an empty database, in one transaction; then the schema of this version. Raises as `restore` does."""
-    await tables.prepared(dsn, kept.revision)
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(memory.postgres_dsn)
     try:
+        await connection.execute(f"SET maintenance_work_mem = '{memory.index_memory_bytes_max // 1024}kB'")
+        await connection.execute(f"SET max_parallel_maintenance_workers = {memory.index_workers_max}")
         async with connection.transaction():
-            await tables.load(connection, kept.rows, folder / "postgres")
+            await tables.fill(connection, kept.revision, kept.rows, folder / "postgres")
         await connection.execute("ANALYZE", timeout=tables.COPY_S)
     finally:
         await connection.close()
-    await migrations.apply(dsn)
+    await migrations.apply(memory.postgres_dsn)
 
 
-def restore_keys(folder: Path, data: Path) -> None:
-    """The keys of the backup into a data folder. Raises 409 where it has some."""
-    if not (folder / KEYS).is_dir():
+def restore_keys(folder: Path, data: Path, *, keep: bool = False) -> None:
+    """The keys of the backup into a data folder. Where it has some already they stay with `keep`; else that is a 409."""
+    there = (data / KEYS).exists()
+    if not (folder / KEYS).is_dir() or (there and keep):
         return
-    if (data / KEYS).exists():
+    if there:
         raise conflict(f"{data / KEYS} is there: a backup is restored into an empty place")
     data.mkdir(parents=True, exist_ok=True)
     shutil.copytree(folder / KEYS, data / KEYS)
+    on_disk.sync_tree(data / KEYS)
+    on_disk.sync(data)
 
 
 async def _same_log(bus: Bus, kept: Manifest) -> None:

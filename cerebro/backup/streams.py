@@ -20,7 +20,13 @@ whose timer is lost lapses, and timers brought back would tell again of what has
 CHUNK_BYTES: Final = 512 * 1024
 SILENCE_S: Final = 30.0
 """Longest wait for a chunk, or for its acknowledgement."""
+TRIES_MAX: Final = 3
+"""How often a stream is sent from its beginning: the server gives one up whose next chunk does not come within five seconds."""
+LET_GO_S: Final = 1.0
+"""In this time the server has let go of it."""
 NO_STREAM: Final = 10059
+WHOLE: Final = "204"
+"""The status of the empty chunk at the end of a stream of several; that of a stream of one chunk has none."""
 
 
 def name_of(bus: Bus, kept: str) -> str:
@@ -48,12 +54,11 @@ async def save(bus: Bus, kept: str, folder: Path) -> dict[str, Any] | None:
                 os.write(descriptor, chunk.data)
                 if chunk.reply:  # not each is to be acknowledged
                     await bus.nc.publish(chunk.reply, b"")
-            os.fsync(descriptor)
     except (nats.errors.Error, TimeoutError) as e:
         raise Unavailable(f"{kept} stopped coming: {e}") from e
     finally:
         await chunks.unsubscribe()
-    if chunk.headers:  # a status: the server gave up
+    if (chunk.headers or {}).get("Status", WHOLE) != WHOLE:  # the server gave up
         raise Unavailable(f"{kept} was not whole: {chunk.headers}")
     state: dict[str, Any] = described["state"]
     return state
@@ -61,6 +66,19 @@ async def save(bus: Bus, kept: str, folder: Path) -> dict[str, Any] | None:
 
 async def load(bus: Bus, kept: str, folder: Path) -> None:
     """Make the stream again. Raises 409 where there is one, `Unavailable`."""
+    for left in reversed(range(TRIES_MAX)):
+        try:
+            await _load(bus, kept, folder)
+        except nats.errors.NoRespondersError as e:
+            if not left:
+                raise Unavailable(f"{kept} stopped being taken, {TRIES_MAX} times: its pieces come too slowly for the server") from e
+            await asyncio.sleep(LET_GO_S)
+            await bus.api(f"STREAM.DELETE.{name_of(bus, kept)}", {})  # what the server may have made of a part, without a word
+        else:
+            return
+
+
+async def _load(bus: Bus, kept: str, folder: Path) -> None:
     described = msgspec.json.decode((folder / f"{kept}.json").read_bytes(), type=dict[str, Any])
     name = name_of(bus, kept)
     answer = await bus.api(f"STREAM.RESTORE.{name}", described, timeout_s=SILENCE_S)
@@ -73,10 +91,14 @@ async def load(bus: Bus, kept: str, folder: Path) -> None:
     made = msgspec.json.decode(await _send(bus, subject, b"", name), type=dict[str, Any])
     if "error" in made:
         raise Unavailable(f"{name} was not restored: {made['error'].get('description')}")
+    if (end := made["state"]["last_seq"]) != described["state"]["last_seq"]:  # messages may have become too old since
+        raise Unavailable(f"{name} was not restored: it ends at {end}, and {described['state']['last_seq']} was saved")
 
 
 async def _send(bus: Bus, subject: str, chunk: bytes, name: str) -> bytes:
     try:
         return (await bus.nc.request(subject, chunk, timeout=SILENCE_S)).data
+    except nats.errors.NoRespondersError:
+        raise
     except (nats.errors.Error, TimeoutError) as e:
         raise Unavailable(f"{name} stopped being taken: {e}") from e

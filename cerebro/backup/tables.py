@@ -32,6 +32,24 @@ FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
 WHERE c.relnamespace = to_regnamespace($1) AND c.relkind = 'r' AND a.attidentity <> ''
 """
 
+CONSTRAINTS: Final = """
+SELECT
+    format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS off,
+    format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS on
+FROM pg_constraint
+WHERE connamespace = to_regnamespace($1) AND contype = ANY($2::"char"[])
+ORDER BY conrelid::regclass::text, conname
+"""
+INDEXES: Final = """
+SELECT format('DROP INDEX %s', i.indexrelid::regclass) AS off, pg_get_indexdef(i.indexrelid) AS on
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE
+    c.relnamespace = to_regnamespace($1)
+    AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype = ANY(ARRAY['p', 'u']::"char"[]))
+ORDER BY c.relname
+"""
+
 
 async def in_order(connection: Anyone) -> list[str]:
     """The tables, each after those that it refers to."""
@@ -60,42 +78,48 @@ async def _save(connection: Anyone, table: str, folder: Path) -> int:
     return int(status.rpartition(" ")[2])
 
 
-async def load(connection: Anyone, rows: dict[str, int], folder: Path) -> None:
-    """Fill the tables in the caller's transaction. The triggers that keep one table by another rest: what they made is a table too.
+async def fill(connection: Anyone, revision: str, rows: dict[str, int], folder: Path) -> None:
+    """Make the schema of a revision in an empty database, and fill its tables, in the caller's transaction.
 
-    Raises 409 where a table takes another number of rows than was saved.
+    What holds the tables together rests meanwhile, for it is made over all rows at once in a fraction of the time: indexes, keys, and the
+    triggers that keep one table by another (what they made is a table too). Raises 409 where the database is not empty, where this version
+    does not know the revision, or where a table takes another number of rows than was saved.
     """
+    await _prepare(connection, revision)
     tables = [table for table in await in_order(connection) if table in rows]
     for table in tables:
         await connection.execute(f"ALTER TABLE {SCHEMA}.{table} DISABLE TRIGGER USER")
+    bonds = [
+        *await connection.fetch(CONSTRAINTS, SCHEMA, [b"f"]),
+        *await connection.fetch(INDEXES, SCHEMA),
+        *await connection.fetch(CONSTRAINTS, SCHEMA, [b"p", b"u"]),
+    ]
+    for bond in bonds:
+        await connection.execute(bond["off"])
     for table in tables:
         status = await connection.copy_to_table(
-            table, schema_name=SCHEMA, source=_source(folder / f"{table}.copy.zst"), format="binary", timeout=COPY_S
+            table, schema_name=SCHEMA, source=_source(folder / f"{table}.copy.zst"), format="binary", freeze=True, timeout=COPY_S
         )
         if int(status.rpartition(" ")[2]) != rows[table]:
             raise conflict(f"{SCHEMA}.{table} took {status}, and {rows[table]} rows were saved")
+    for bond in reversed(bonds):
+        await connection.execute(bond["on"], timeout=COPY_S)
     for table in tables:
         await connection.execute(f"ALTER TABLE {SCHEMA}.{table} ENABLE TRIGGER USER")
     for record in await connection.fetch(IDENTITIES, SCHEMA):
         await connection.execute(record["sql"])
 
 
+async def _prepare(connection: Anyone, revision: str) -> None:
+    if await connection.fetchval("SELECT to_regnamespace($1)", SCHEMA) is not None:
+        raise conflict(f"the database has a schema {SCHEMA}: a backup is restored into an empty one")
+    if revision not in migrations.known():
+        raise conflict(f"the backup has schema {revision}, which this version does not know; it has {migrations.HEAD}")
+    await connection.execute(f"CREATE SCHEMA {SCHEMA}")
+    await connection.execute(migrations.upgrade_script(None, revision))
+
+
 async def _source(path: Path) -> AsyncIterator[bytes]:
     for piece in pieces(path):
         yield piece
         await asyncio.sleep(0)
-
-
-async def prepared(dsn: str, revision: str) -> None:
-    """Bring an empty database to the schema that the backup has. Raises 409 where it is not empty, or this version does not know it."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        if await connection.fetchval("SELECT to_regnamespace($1)", SCHEMA) is not None:
-            raise conflict(f"the database has a schema {SCHEMA}: a backup is restored into an empty one")
-        if revision not in migrations.known():
-            raise conflict(f"the backup has schema {revision}, which this version does not know; it has {migrations.HEAD}")
-        async with connection.transaction():
-            await connection.execute(f"CREATE SCHEMA {SCHEMA}")
-            await connection.execute(migrations.upgrade_script(None, revision))
-    finally:
-        await connection.close()

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from bus import on_disk
 from bus.connection import Bus
 from bus.errors import Unavailable
 from bus.log import bounds
@@ -46,7 +47,9 @@ async def take(bus: Bus, memory: MemorySettings, data: Path | None, to: Path, en
         _copy_keys(data, unfinished)
         _write_settings(environment, unfinished)
         manifest.write(unfinished, msgspec.structs.replace(made, files=_files(unfinished)))
+        on_disk.sync_tree(unfinished)
         unfinished.rename(place)
+        on_disk.sync(to)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

@@ -14,7 +14,6 @@ Identity = Literal["keep", "namespace", "nobody"]
 LEASH: Final = Path(__file__).with_name("leash.py")
 LOG_TAIL_LINES: Final = 5  # of a child's log, shown when it fails
 LOG_TAIL_BYTES: Final = 4_096
-LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # looked at when a process starts; one log before that is kept
 KILL_WAIT_S: Final = 5.0  # for the kernel to take a killed process away
 
 
@@ -84,7 +83,7 @@ async def spawn(
     stop_s: float = 5.0,
 ) -> Child:
     """Start `command` on a leash, its output appended to `log`."""
-    make_room(log)
+    log.parent.mkdir(parents=True, exist_ok=True)
     leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(death_signal)), identity, "--"]
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
@@ -110,13 +109,6 @@ async def run_to_end(
     except BaseException:
         await child.kill()
         raise
-
-
-def make_room(log: Path) -> None:
-    """See to it that `log` can be appended to: its folder is there, and it is not too long."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-        log.replace(log.with_suffix(".old"))
 
 
 def tail(log: Path) -> str:

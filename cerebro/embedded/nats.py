@@ -1,23 +1,32 @@
 """An embedded NATS server with JetStream, whose acknowledgement means "on disk"."""
 
+import asyncio
 import json
+import logging
 import secrets
 import signal
 import sys
 import sysconfig
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from bus.settings import PINGS_UNANSWERED_MAX, BusSettings
 from cerebro.address import ANYWHERE, Address
 from cerebro.embedded.child import ServerFailed, spawn
-from cerebro.embedded.readiness import first_line, wait_until_ready
+from cerebro.embedded.readiness import first_line, page, wait_until_ready
+from cerebro.embedded.room import has_room
 from cerebro.embedded.settings import NatsServerSettings
 from cerebro.part import Server
 
+log: Final = logging.getLogger("cerebro.launcher")
 VERSION_MIN: Final = (2, 12)  # message scheduling, atomic batches, per-message time to live
 PAYLOAD_MAX_BYTES: Final = 2 * 1024 * 1024  # a body may have 1 MiB; the rest is room for headers and what wraps it
 STOP_S: Final = 3.0
+LOOK_S: Final = 4.0
+REFUSED_LOOKS_MAX: Final = 2
+WRITE_FAILED: Final = b" write error: "
+"""How the server's health tells of a stream that takes nothing any more."""
 NO_TLS: Final = NatsServerSettings()
 
 CONFIGURATION: Final = """\
@@ -30,8 +39,10 @@ ping_interval: "{ping_ms}ms"  # a client that is gone and could not say so would
 ping_max: {pings}
 jetstream {{
   store_dir: {store}
-  sync_interval: always  # acknowledged means on disk; the default loses every acknowledged message at a power cut
+  sync_interval: "{sync}"  # always: acknowledged means on disk; the default loses every acknowledged message at a power cut
 }}
+http: "{monitor}"  # for the launcher's health check, which alone knows the path
+http_base_path: "/{path}"
 """
 TLS: Final = """\
 tls {{
@@ -63,7 +74,7 @@ class NatsServer(Server):
 
     `users`: a file that says who is admitted and what each may do, below `folder`; it is read again on SIGHUP, which cuts the connections
     of those that are not in it any more. Without one everybody is admitted and may do everything. `ping_s`: how often a client is asked
-    whether it is there.
+    whether it is there; `sync`: how often what was written is brought to disk.
     """
 
     name = "nats"
@@ -76,14 +87,18 @@ class NatsServer(Server):
         users: Path | None = None,
         tls: NatsServerSettings = NO_TLS,
         ping_s: float = BusSettings().ping_s,
+        sync: str = "always",
     ) -> None:
         super().__init__()
         self._users = users
         self._tls = tls
         self._ping_s = ping_s
+        self._sync = sync
         self._folder = folder.absolute()
         self._log = log
         self._address = address.chosen()
+        self._monitor = ANYWHERE.chosen()
+        self._path = secrets.token_hex(16)
         self._server_name = f"cerebro-{secrets.token_hex(4)}"  # to know it from another server at its port
 
     @property
@@ -100,6 +115,32 @@ class NatsServer(Server):
         )
         await wait_until_ready(self.name, self._child, self._ask, self._log)
 
+    async def wait(self) -> int:
+        """Return its exit status when it has ended, or was ended because it would not write any more though the disk has room.
+
+        After a write that failed the server refuses all others for good, also when there is room again.
+        """
+        refused = 0
+        while self.child.running:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    return await self.child.wait()
+            except TimeoutError:
+                refused = refused + 1 if has_room(self._folder) and await self._refuses() else 0
+            if refused == REFUSED_LOOKS_MAX:
+                await self.child.stop()
+        return await self.child.wait()
+
+    async def _refuses(self) -> bool:
+        """Whether the server says that it writes no more: JetStream is off, or a stream had a write that failed."""
+        try:
+            enabled, _ = await page(self._monitor, f"/{self._path}/healthz?js-enabled-only=true")
+            _, told = await page(self._monitor, f"/{self._path}/healthz?details=true")
+        except (OSError, ValueError) as e:
+            log.debug("the NATS server does not say how it is: %s", e)  # it is busy, or about to end
+            return False
+        return enabled != HTTPStatus.OK or WRITE_FAILED in told
+
     def _configuration(self) -> str:
         text = CONFIGURATION.format(
             name=self._server_name,
@@ -109,6 +150,9 @@ class NatsServer(Server):
             ping_ms=int(self._ping_s * 1000),
             pings=PINGS_UNANSWERED_MAX,
             store=json.dumps(str(self._folder)),
+            monitor=self._monitor,
+            path=self._path,
+            sync=self._sync,
         )
         tls = self._tls
         if tls.tls_cert:

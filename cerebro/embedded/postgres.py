@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import secrets
 import shutil
 import signal
@@ -13,6 +12,7 @@ from typing import Final
 import asyncpg
 import psutil
 
+from bus import on_disk
 from cerebro.address import ANYWHERE, Address
 from cerebro.embedded.child import Identity, ServerFailed, run_to_end, spawn
 from cerebro.embedded.identity import choose_identity, give_to
@@ -100,6 +100,7 @@ class PostgresServer(Server):
         if await run_to_end(command, self._log, identity=self._identity) != 0:
             raise ServerFailed("initdb", "failed", self._log)
         unfinished.rename(self._folder)
+        on_disk.sync(self._folder.parent)
 
     async def _start_once(self) -> None:
         assert self._identity is not None
@@ -137,10 +138,7 @@ class PostgresServer(Server):
 
 def write_password(file: Path) -> None:
     """Make a new random password, readable by its owner only."""
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(secrets.token_urlsafe(24))
+    on_disk.write(file, secrets.token_urlsafe(24).encode())
 
 
 def forget_dead_postmaster(folder: Path) -> None:

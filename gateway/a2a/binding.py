@@ -66,7 +66,7 @@ def request(value: Any, kind: type[M], **more: str) -> M:
         raise invalid("must be an object", "params")
     try:
         parsed: M = json_format.ParseDict({**value, **more}, kind(), ignore_unknown_fields=True)
-    except (json_format.ParseError, RecursionError) as e:
+    except words.UNFIT as e:
         raise Fault(errors.InvalidParamsError, str(e)[:500]) from e
     try:
         validate_proto_required_fields(parsed)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from a2a.types import a2a_pb2 as pb
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -12,6 +13,9 @@ TITLE_LEN_MAX = 200
 """Characters of a message's first text that become the title of its task."""
 DESCRIPTION_LEN_MAX = 10_000
 """Characters of a message's texts that describe its task, so that a skill can be found that fits."""
+JSON = "application/json"
+UNFIT = (json_format.ParseError, OverflowError, RecursionError, TypeError, AttributeError)
+"""What protobuf raises for JSON that it cannot hold: another form, a number beyond a double, nesting beyond its depth, no object."""
 
 
 def as_json(message: Message) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def parts_of(told: Any) -> list[pb.Part]:
 def _part(told: Any) -> pb.Part:
     try:
         part: pb.Part = json_format.ParseDict(told, pb.Part(), ignore_unknown_fields=True)
-    except (json_format.ParseError, AttributeError):  # the latter where it is no object
+    except UNFIT:
         return data_part(told)
     return part if part.WhichOneof("content") else data_part(told)
 
@@ -38,9 +42,12 @@ def text_part(text: str) -> pb.Part:
 
 
 def data_part(value: Any) -> pb.Part:
-    """Any JSON value as a part."""
-    part = pb.Part(media_type="application/json")
-    json_format.ParseDict(value, part.data)
+    """Any JSON value as a part; as its JSON text where protobuf cannot hold it."""
+    part = pb.Part(media_type=JSON)
+    try:
+        json_format.ParseDict(value, part.data)
+    except UNFIT:
+        return pb.Part(text=msgspec.json.encode(value).decode(), media_type=JSON)
     return part
 
 
@@ -53,7 +60,7 @@ def said_by_client(task: pb.Task, message_id: str, told: Any) -> pb.Message:
     if isinstance(told, dict):
         try:
             message: pb.Message = json_format.ParseDict(told, pb.Message(), ignore_unknown_fields=True)
-        except json_format.ParseError:
+        except UNFIT:
             message = pb.Message()
         if message.parts:
             message.task_id, message.context_id = task.id, task.context_id

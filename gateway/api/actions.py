@@ -101,6 +101,8 @@ async def _known(call: Call, actions: Sequence[ActionRequest], paths: Sequence[s
     Raises 409 for other content, and for an id that was forgotten; where one look fails, what that raised.
     """
     supplied = [i for i, a in enumerate(actions) if a.episode_id is not None]
+    if not supplied:
+        return {}
     lookups = asyncio.Semaphore(LOOKUPS_MAX)
     known: dict[int, int] = {}
     faults: list[FieldError] = []

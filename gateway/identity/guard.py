@@ -1,11 +1,13 @@
 """The guard: lets a request in, or says why not. 401: nobody we know; 403: not allowed this; 429: too often."""
 
+import asyncio
 import ipaddress
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
-from bus.errors import refusal
+from bus.errors import Unavailable, refusal
 from gateway.identity.keyring import Keyring
 from gateway.identity.keys import fits, parsed
 from gateway.identity.rates import Rates, network
@@ -42,6 +44,7 @@ class Guard:
     def __init__(self, settings: GatewaySettings, keyring: Keyring) -> None:
         self.asks = settings.keys == "on" or (settings.keys == "auto" and not is_loopback(settings.http_host))
         self._keyring = keyring
+        self._look_every_s = settings.key_cache_s
         self._rates = Rates(settings)
 
     async def admit(self, needs: Needs, authorization: str | None, address: str) -> Caller:
@@ -60,6 +63,20 @@ class Guard:
         if needs.value not in key.scopes:
             raise refusal(403, f"this key is for {', '.join(key.scopes)}; this needs {needs.value}")
         return Caller(name, frozenset(key.agents) if key.agents is not None else None)
+
+    async def shut_out(self, needs: Needs, authorization: str | None) -> None:
+        """Return once somebody who was admitted would not be any more, for their key was revoked: within twice `key_cache_s` of that.
+
+        While the keys cannot be read it is not known; then nothing comes from the log either.
+        """
+        if not self.asks or needs is Needs.NOTHING:
+            await asyncio.get_running_loop().create_future()  # never
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            with suppress(Unavailable):
+                known = await self._known(authorization)
+                if known is None or needs.value not in known[1].scopes:
+                    return
 
     async def close(self) -> None:
         """Close what it holds open."""

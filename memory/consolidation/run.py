@@ -197,7 +197,7 @@ class Consolidation:
         deadline = time.monotonic() + CATCH_UP_S
         while await self._persisted_seq() < seq:
             if time.monotonic() >= deadline:
-                raise Unavailable("PostgreSQL is behind the log, and a consolidation would form again what it formed before")
+                raise Unavailable("memory is behind the log, and would form again what it formed before; ask again when it has caught up")
             await asyncio.sleep(LOOK_S)
 
     async def _persisted_seq(self) -> int:

@@ -18,6 +18,7 @@ from bus.errors import CerebroError, Unavailable
 from memory.cache import Cache
 from memory.database import Database, statement
 from memory.forgetting.hashes import id_hash
+from memory.forgetting.letters import Letters
 from memory.forgetting.payloads import erase_payloads
 from memory.forgetting.replies import erase_replies
 from memory.forgetting.scrub import Scrubber
@@ -34,7 +35,7 @@ GET: Final = statement("get_forgetting")
 LATE: Final = statement("late_places")
 LATE_DONE: Final = statement("delete_late_places")
 AT_ONCE_MAX: Final = 100
-"""Most forgettings that share one scrub."""
+"""Most forgettings that are erased together: what has to be read through for that is read once for all of them."""
 LATE_MAX: Final = 1_000
 """Most late places erased in one step."""
 LOOK_S: Final = 0.05
@@ -45,8 +46,9 @@ WAIT_S: Final = 600.0
 class Eraser:
     """One loop; `wake` it when something was forgotten."""
 
-    def __init__(self, bus: Bus, database: Database, cache: Cache, settings: MemorySettings) -> None:
+    def __init__(self, bus: Bus, database: Database, cache: Cache, letters: Letters, settings: MemorySettings) -> None:
         self._bus = bus
+        self._letters = letters
         self._database = database
         self._cache = cache
         self._scrubber = Scrubber(database, settings)
@@ -75,19 +77,20 @@ class Eraser:
         """Bring some forgettings to their end; return how many, late places counted as one. Raises what `run` waits for."""
         late = await self._late()
         unfinished = await self._database.rows(UNFINISHED, AT_ONCE_MAX)
-        for record in unfinished:
-            hashes = {r["id_hash"] for r in await self._database.rows(IDS, record["receipt"])}
-            await erase_payloads(self._bus, record["seqs"], partial(_is_among, hashes))
-            await erase_replies(self._bus, hashes)
         if unfinished:
+            receipts = [record["receipt"] for record in unfinished]
+            hashes = {record["id_hash"] for record in await self._database.rows(IDS, receipts)}
+            seqs = {seq for record in unfinished for seq in record["seqs"]}
+            await erase_payloads(self._bus, self._letters, seqs, partial(_is_among, hashes))
+            await erase_replies(self._bus, hashes)
             await self._cache.drop_searches()
-            await self._confirm([r["receipt"] for r in unfinished], scrubbed=await self._scrubber.scrub())
+            await self._confirm(receipts, scrubbed=await self._scrubber.scrub())
         return len(unfinished) + late
 
     async def _late(self) -> int:
         places = [r["stream_seq"] for r in await self._database.rows(LATE, LATE_MAX)]
         if places:
-            await erase_payloads(self._bus, places, lambda _, seq: seq in places)
+            await erase_payloads(self._bus, self._letters, set(places), lambda _, seq: seq in places)
             await self._database.rows(LATE_DONE, places)
         return bool(places)
 

@@ -12,6 +12,7 @@ from memory.database import Database, statement
 from memory.episode_row import storable
 from memory.forgetting.eraser import Eraser
 from memory.forgetting.hashes import id_hash, selector_hash
+from memory.forgetting.letters import Letters
 from memory.forgetting.plan import Plan
 from memory.forgetting.selection import Selection
 from memory.positions import persisted_seq
@@ -28,12 +29,12 @@ LOOK_S: Final = 0.05
 class Forgetter:
     """One forgetting is told at a time; their bytes are erased together."""
 
-    def __init__(self, bus: Bus, database: Database, working: WorkingMemory, eraser: Eraser, events_max: int) -> None:
+    def __init__(self, bus: Bus, database: Database, working: WorkingMemory, letters: Letters, eraser: Eraser, events_max: int) -> None:
         self._bus = bus
         self._database = database
         self._working = working
         self._eraser = eraser
-        self._selection = Selection(bus, database, events_max)
+        self._selection = Selection(database, letters, events_max)
         self._turn = asyncio.Lock()
 
     async def forget(self, asked: ForgetRequest) -> ForgetReceipt:

@@ -10,7 +10,7 @@ from nats.js.errors import KeyWrongLastSequenceError
 
 from bus import entries
 from bus.connection import Bus
-from bus.erasing import SUBJECT, erase, sequence, stored
+from bus.erasing import erase, stored
 from bus.errors import Unavailable
 from memory.forgetting.hashes import id_hash
 from memory.indexed_text import strings
@@ -32,7 +32,7 @@ async def erase_replies(bus: Bus, hashes: Container[bytes]) -> None:
     async for msg in stored(bus, bucket):
         kept = _kept(msg.data)
         if kept is not None and kept.state == "done" and names_any(kept, hashes):
-            named.append((sequence(msg), (msg.headers or {})[SUBJECT].rpartition(".")[2], kept))
+            named.append((msg.seq, msg.subject.rpartition(".")[2], kept))
     for seq, key, kept in named:
         if await erase(bus, bucket, seq):
             await _replace(bus, key, kept)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bus import subjects
-from bus.connection import Bus
 from bus.errors import conflict
 from memory.consolidation.run import remade
 from memory.consolidation.summary import Extractive
@@ -12,7 +11,7 @@ from memory.database import Database, statement
 from memory.episodes import get_episodes
 from memory.forgetting.hashes import selector_hash
 from memory.forgetting.kinds import ALONE, CONSENSUS, COPIES, ROOTS, SPANS, TASKS
-from memory.forgetting.payloads import Letter, is_asked_for, letters
+from memory.forgetting.letters import Buried, Letters
 from memory.forgetting.plan import REMAINS_MAX, Event, Plan
 from memory.forgetting.rewriting import without_quotes
 from memory.indexed_text import content
@@ -35,8 +34,8 @@ NAMED_MAX: Final = 20
 class Selection:
     """`plan` reads only."""
 
-    def __init__(self, bus: Bus, database: Database, events_max: int) -> None:
-        self._bus = bus
+    def __init__(self, database: Database, letters: Letters, events_max: int) -> None:
+        self._letters = letters
         self._database = database
         self._events_max = events_max
 
@@ -51,7 +50,7 @@ class Selection:
             if len(rewritten) <= CONCEPTS_MAX or len(events) <= 1:
                 break
             events, complete = events[: len(events) // 2], False
-        dead = [found async for found in letters(self._bus) if is_asked_for(asked, found)]
+        dead = await self._letters.asked_for(asked)
         return await self._whole(asked, events, erased, rewritten, dead, complete=complete)
 
     async def _whole(
@@ -60,7 +59,7 @@ class Selection:
         events: Sequence[Event],
         erased: Sequence[str],
         rewritten: Sequence[tuple[str, ConceptFormed]],
-        dead: Sequence[Letter],
+        dead: Sequence[Buried],
         *,
         complete: bool,
     ) -> Plan:
@@ -68,15 +67,16 @@ class Selection:
         tellings = await self._rows(TELLINGS, subjects.CONCEPT.name, [subjects.CONCEPT.subject(concept=ident) for ident in concerned])
         ids = [event.id for event in (*events, *tellings)]
         copies = [record["stream_seq"] for record in await self._database.rows(COPIES_OF, ids)]
-        gone = {*ids, *erased, *(letter.event_id for letter in dead)}
+        gone = {*ids, *erased, *(buried.event_id for buried in dead)}
+        dead = [*{buried.place: buried for buried in (*dead, *await self._letters.under(gone))}.values()]
         return Plan(
             selector=selector_hash(asked),
             events=events,
             tellings=tellings,
             concepts=erased,
             rewritten=rewritten,
-            places=[*copies, *(letter.stream_seq for letter in dead)],
-            letters=[letter.event_id for letter in dead],
+            places=[*copies, *(buried.stream_seq for buried in dead)],
+            letters=[buried.event_id for buried in dead],
             dead_letters=len(dead),
             complete=complete,
             remains=await self._remains(events, gone),

@@ -1,4 +1,4 @@
--- The ids that one forgetting erased, as hashes.
+-- The ids that these forgettings erased, as hashes.
 SELECT id_hash
 FROM memory_system.forgotten_ids
-WHERE receipt = $1
+WHERE receipt = ANY($1::text[])

@@ -5,7 +5,6 @@ which is all that verifying needs.
 """
 
 import base64
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +14,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
 
+from bus import on_disk
 from bus.errors import Misconfigured
 from memory.sealing.chain import said
 from schemas.sealing import Seal
 
 OWNER_ONLY: Final = 0o600
+READABLE: Final = 0o644
 ED25519: Final = "seal-ed25519"
 ML_DSA_65: Final = "seal-ml-dsa-65"
 
@@ -96,8 +97,6 @@ def _write(folder: Path, name: str, key: Any) -> None:
     """The public key first: a private one that is there has its public one beside it."""
     pem = serialization.Encoding.PEM
     told = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
-    (folder / f"{name}.pub.pem").write_bytes(told)
+    on_disk.write(folder / f"{name}.pub.pem", told, READABLE)
     hidden = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    descriptor = os.open(folder / f"{name}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(hidden)
+    on_disk.write(folder / f"{name}.pem", hidden, OWNER_ONLY, replace=False)

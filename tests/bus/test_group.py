@@ -6,14 +6,18 @@ from collections.abc import Sequence
 import pytest
 
 from bus.errors import CerebroError, Conflict, TimedOut, TooLarge, Unavailable
-from bus.group import Acknowledged, Group, Wire
+from bus.group import TURNS, Acknowledged, Group, Wire
+
+SINGLY = ("first", "second")
+"""As many as go singly where three are many."""
 
 
 class Log:
-    """Takes messages under their ids; `writes` holds how many went together each time."""
+    """Takes messages under their ids; `begun` holds how many were sent together each time, `writes` how many were written."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
+        self.begun: list[int] = []
         self.writes: list[int] = []
         self.refuses: dict[str, Exception] = {}
         self.loses_answer_of_batches = False
@@ -21,6 +25,7 @@ class Log:
         self.open.set()
 
     async def one(self, wire: Wire) -> Acknowledged:
+        self.begun.append(1)
         await self.open.wait()
         self.writes.append(1)
         ident = wire[0]
@@ -32,6 +37,7 @@ class Log:
         return Acknowledged(self.taken.index(ident) + 1, duplicate)
 
     async def many(self, wires: Sequence[Wire]) -> int:
+        self.begun.append(len(wires))
         await self.open.wait()
         self.writes.append(len(wires))
         idents = [wire[0] for wire in wires]
@@ -51,7 +57,7 @@ def log() -> Log:
 
 @pytest.fixture
 def group(log: Log) -> Group:
-    return Group(log.one, log.many, len_max=10, bytes_max=100)
+    return Group(log.one, log.many, len_min=3, len_max=10, bytes_max=100, gather_s_max=60)
 
 
 async def put(group: Group, ident: str, size: int = 1) -> Acknowledged | BaseException:
@@ -61,35 +67,86 @@ async def put(group: Group, ident: str, size: int = 1) -> Acknowledged | BaseExc
         return e
 
 
+async def again_and_again(group: Group, name: str, times: int) -> None:
+    """Publish one message after the other, each as soon as the one before is acknowledged."""
+    for number in range(times):
+        assert isinstance(await put(group, f"{name}{number}"), Acknowledged)
+
+
 async def put_together(group: Group, log: Log, *idents: str, size: int = 1) -> list[Acknowledged | BaseException]:
-    """All of these while a first one is being written."""
+    """All of these while the log is slow, behind two that are as many as go singly."""
     log.open.clear()
-    first = asyncio.create_task(put(group, "first"))
-    await asyncio.sleep(0)
-    putting = [asyncio.create_task(put(group, ident, size)) for ident in idents]
-    await asyncio.sleep(0)
+    putting = [asyncio.create_task(put(group, ident, size)) for ident in (*SINGLY, *idents)]
+    await turns()
     log.open.set()
-    await first
-    return await asyncio.gather(*putting)
+    return (await asyncio.gather(*putting))[len(SINGLY) :]
 
 
-class TestTogether:
-    async def test_one_alone_goes_singly_and_at_once(self, group: Group, log: Log) -> None:
+async def turns(count: int = 2 * TURNS) -> None:
+    """Let everything that can happen now happen."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class TestAFew:
+    async def test_each_goes_singly_and_at_once(self, group: Group, log: Log) -> None:
         assert await put(group, "a") == Acknowledged(1, duplicate=False)
-        assert log.writes == [1]
+        log.open.clear()
+        waiting = [asyncio.create_task(put(group, ident)) for ident in "bc"]
+        await turns()
+        assert log.begun == [1, 1, 1]  # the last does not wait for the one before
+        log.open.set()
+        assert await asyncio.gather(*waiting) == [Acknowledged(2, duplicate=False), Acknowledged(3, duplicate=False)]
 
-    async def test_what_comes_during_a_write_shares_the_next_one_in_its_order(self, group: Group, log: Log) -> None:
-        fates = await put_together(group, log, "a", "b", "c")
-        assert fates == [Acknowledged(2, duplicate=False), Acknowledged(3, duplicate=False), Acknowledged(4, duplicate=False)]
-        assert log.writes == [1, 3]
+    async def test_two_that_never_stop_are_never_held_up_by_a_batch(self, group: Group, log: Log) -> None:
+        await asyncio.gather(*(again_and_again(group, name, 20) for name in "ab"))
+        assert log.writes == [1] * 40
 
-    async def test_a_batch_is_bounded_in_number_and_in_bytes(self, group: Group, log: Log) -> None:
-        await put_together(group, log, *(f"n{i}" for i in range(25)))
-        assert log.writes == [1, 10, 10, 5]
+    async def test_they_go_singly_again_when_the_many_have_gone(self, group: Group, log: Log) -> None:
+        await put_together(group, log, *"abcd")
         log.writes.clear()
-        log.taken.clear()
-        await put_together(group, log, *(f"b{i}" for i in range(5)), size=40)
-        assert log.writes == [1, 2, 2, 1]
+        await asyncio.gather(*(again_and_again(group, name, 20) for name in "ef"))
+        assert log.writes == [1] * 40
+
+    async def test_where_none_may_share_a_write_all_go_singly_and_at_once(self, log: Log) -> None:
+        group = Group(log.one, log.many, len_min=3, len_max=1, bytes_max=100, gather_s_max=60)
+        log.open.clear()
+        putting = [asyncio.create_task(put(group, ident)) for ident in "abcdefgh"]
+        await turns()
+        assert log.begun == [1] * 8
+        log.open.set()
+        await asyncio.gather(*putting)
+
+
+class TestMany:
+    async def test_they_share_a_write_in_their_order(self, group: Group, log: Log) -> None:
+        assert await put_together(group, log, *"abcd") == [Acknowledged(seq, duplicate=False) for seq in (3, 4, 5, 6)]
+        assert log.writes == [1, 1, 4]
+
+    async def test_what_comes_during_a_batch_goes_with_the_next(self, group: Group, log: Log) -> None:
+        log.open.clear()
+        putting = [asyncio.create_task(put(group, ident)) for ident in (*SINGLY, *"abc")]
+        await turns()
+        putting += [asyncio.create_task(put(group, ident)) for ident in "defg"]
+        await turns()
+        assert log.begun == [1, 1, 3]
+        log.open.set()
+        await asyncio.gather(*putting)
+        assert log.writes == [1, 1, 3, 4]
+        assert log.taken == [*SINGLY, *"abcdefg"]
+
+    async def test_those_who_were_told_together_and_publish_again_go_together_again(self, group: Group, log: Log) -> None:
+        await asyncio.gather(*(again_and_again(group, name, 20) for name in "abcdefgh"))
+        assert min(log.writes[2:]) >= 3
+        assert len(log.writes) <= 2 + 2 * 20
+
+    async def test_a_batch_is_bounded_in_number(self, group: Group, log: Log) -> None:
+        await put_together(group, log, *(f"n{i}" for i in range(25)))
+        assert log.writes == [1, 1, 10, 10, 5]
+
+    async def test_and_in_bytes(self, group: Group, log: Log) -> None:
+        await put_together(group, log, *(f"b{i}" for i in range(7)), size=30)
+        assert log.writes == [1, 1, 3, 3, 1]
 
 
 class TestFates:
@@ -104,23 +161,32 @@ class TestFates:
         assert places == {ident: log.taken.index(ident) + 1 for ident in "abdeg"}
 
     async def test_two_with_one_id_are_one_message_and_the_second_is_a_duplicate(self, group: Group, log: Log) -> None:
-        first, _, again = await put_together(group, log, "a", "b", "a")
-        assert (first, again) == (Acknowledged(2, duplicate=False), Acknowledged(2, duplicate=True))
-        assert log.taken == ["first", "a", "b"]
+        first, *_, again = await put_together(group, log, *"abcda")
+        assert (first, again) == (Acknowledged(3, duplicate=False), Acknowledged(3, duplicate=True))
+        assert log.taken == [*SINGLY, *"abcd"]
+        assert log.writes == [1, 1, 4]
+
+    async def test_so_are_two_with_the_id_of_one_that_goes_singly(self, group: Group, log: Log) -> None:
+        log.open.clear()
+        putting = [asyncio.create_task(put(group, "a")) for _ in range(2)]
+        await turns()
+        log.open.set()
+        assert await asyncio.gather(*putting) == [Acknowledged(1, duplicate=False), Acknowledged(1, duplicate=True)]
 
     async def test_a_batch_whose_answer_is_lost_is_found_again_under_the_same_ids(self, group: Group, log: Log) -> None:
         log.loses_answer_of_batches = True
-        fates = await put_together(group, log, "a", "b")
-        assert [fate.seq for fate in fates if isinstance(fate, Acknowledged)] == [2, 3]
-        assert log.taken == ["first", "a", "b"]
+        fates = await put_together(group, log, *"abc")
+        assert [fate.seq for fate in fates if isinstance(fate, Acknowledged)] == [3, 4, 5]
+        assert log.taken == [*SINGLY, *"abc"]
+        assert log.writes == [1, 1, 3, 1, 1, 1]
 
     async def test_without_a_server_each_is_told_so(self, group: Group, log: Log) -> None:
-        log.refuses = dict.fromkeys("ab", Unavailable("away"))
-        assert [str(fate) for fate in await put_together(group, log, "a", "b")] == ["away", "away"]
+        log.refuses = dict.fromkeys("abc", Unavailable("away"))
+        assert [str(fate) for fate in await put_together(group, log, *"abc")] == ["away"] * 3
 
     async def test_a_fault_of_ours_is_raised_where_it_was_published_and_holds_nobody_up(self, group: Group, log: Log) -> None:
         log.refuses = {"b": ValueError("no answer of a log")}
-        first, second, third = await put_together(group, log, "a", "b", "c")
+        first, second, third = await put_together(group, log, *"abc")
         assert isinstance(second, ValueError)
         assert [isinstance(fate, Acknowledged) for fate in (first, third)] == [True, True]
         log.refuses = {}
@@ -128,10 +194,13 @@ class TestFates:
 
     async def test_who_gives_up_takes_nobody_along(self, group: Group, log: Log) -> None:
         log.open.clear()
-        leaving, staying = asyncio.create_task(put(group, "a")), asyncio.create_task(put(group, "b"))
-        await asyncio.sleep(0)
+        leaving, *staying = [asyncio.create_task(put(group, ident)) for ident in (*SINGLY, *"abc")]
+        await turns()
         leaving.cancel()
-        await asyncio.sleep(0)
+        staying[1].cancel()  # the one is written singly, the other in a batch
+        await turns()
         log.open.set()
-        assert await staying == Acknowledged(2, duplicate=False)
+        assert await staying[0] == Acknowledged(2, duplicate=False)
+        assert await staying[2] == Acknowledged(4, duplicate=False)
         assert leaving.cancelled()
+        assert staying[1].cancelled()

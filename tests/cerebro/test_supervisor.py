@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from cerebro.embedded.child import ServerFailed
 from cerebro.part import Part
 from cerebro.supervision import Policy
@@ -31,6 +33,30 @@ class Shortlived(Part):
 
     async def wait(self) -> int:
         return -9
+
+
+class Disk:
+    """Has room again after so many looks; `looks` counts them."""
+
+    def __init__(self, full_for: int) -> None:
+        self.looks = 0
+        self._full_for = full_for
+
+    def has_room(self) -> bool:
+        self.looks += 1
+        return self.looks > self._full_for
+
+
+class TestAFullDisk:
+    async def test_nothing_is_started_on_it_and_what_ended_on_it_is_not_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cerebro.supervisor.ROOM_CHECK_S", 0)
+        part, told, disk = Shortlived(), [], Disk(full_for=20)
+        supervisor = Supervisor(part, AT_ONCE, told.append, disk.has_room)
+        await supervisor.start()
+        await supervisor.keep()
+        assert told[0] == "shortlived ended, and is started again when the disk has room"
+        assert disk.looks == 20 + 1 + AT_ONCE.restarts_max  # it is started once there is room, and then judged as ever
+        assert part.starts == 1 + AT_ONCE.restarts_max
 
 
 class TestKeeping:

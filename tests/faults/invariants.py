@@ -8,7 +8,7 @@
 - Everything has ended: proposals, tasks, lessons with every agent, stimuli, membership; and all backlogs are drained.
 - Every replica answers what the log says. Who answers is the server's choice, so each question is asked until one that says otherwise
   would have been heard: with three replicas, `ASKED` times leave it a chance of (2/3)^ASKED.
-- The effect of a task on the world outside happens once under each fence, and what a task ended with was done.
+- The effect of a task on the world outside happens once under each fence in one life of the agent, and what a task ended with was done.
 - No process has grown beyond bounds or was given up, and no log holds a trace that nobody expected.
 """
 
@@ -128,15 +128,17 @@ def judge_log(verdict: Verdict, ledger: Ledger, load: Load) -> None:
 def judge_effects(verdict: Verdict, ledger: Ledger, load: Load) -> None:
     """What tasks did, in the world outside and in the log."""
     done = Counter(load.effects)
-    verdict.find("effects happened more than once under one fence", [key for key, times in done.items() if times > 1], doubled=True)
+    verdict.find(
+        "effects happened more than once under one fence in one life", [key for key, times in done.items() if times > 1], doubled=True
+    )
     results = Counter((e.tokens["task"], e.body.fence) for e in ledger.of(Result))
     verdict.find("results stand more than once under one fence", [key for key, times in results.items() if times > 1], doubled=True)
     ends = {e.tokens["task"]: e.body for e in ledger.of(Finished)}
     claimed = {i: end.output["effect"] for i, end in ends.items() if end.status == "succeeded" and end.agent == load.hand}
     false = [i for i, at in claimed.items() if not 0 < at <= len(load.effects) or load.effects[at - 1][0] != i]
     verdict.find("tasks ended with an effect that was not theirs", false)
-    repeated = len(done) - len({task for task, _ in done})
-    verdict.figures |= {"effects": len(load.effects), "effects begun again under a later fence": repeated}
+    repeated = len(done) - len({task for task, _, _ in done})
+    verdict.figures |= {"effects": len(load.effects), "effects begun again under a later fence or in a later life": repeated}
 
 
 def judge_rows(verdict: Verdict, ledger: Ledger, load: Load, rows: Sequence[Row], first_seq: int) -> None:

@@ -79,8 +79,8 @@ class Load:
         self.refused: Counter[int] = Counter()
         self.unknown = 0
         self.unexpected: list[str] = []
-        self.effects: list[tuple[str, int]] = []
-        """What the load's own agent did: task and fence."""
+        self.effects: list[tuple[str, int, int]] = []
+        """What the load's own agent did: task, fence, and in which of its lives: a process that is gone tells its next one nothing."""
         self.poison: set[bytes] = set()
         """Malformed bodies that the test itself put on the log, if any."""
         self.logs = watch.Logs(up.data)
@@ -89,6 +89,7 @@ class Load:
         self._only = only
         self._pace_s = pace_s
         self._n = 0
+        self._lives = 0
         self._stop = asyncio.Event()
         self._ended = contextlib.AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
@@ -126,12 +127,14 @@ class Load:
     async def hands(self) -> AsyncIterator[Agent]:
         """The load's own agent, by the SDK, for as long as this lasts: it takes lessons, and tasks whose effect is counted."""
         url = str(self.up.admitted(self.hand)["servers"])
+        self._lives += 1
+        life = self._lives
         agent = Agent(self.hand, role="witness", nats_url=url, nkey_seed=str(Keys(self.up.data).seed(self.hand)))
 
         @agent.skill(self.skill, "Does something in the world outside that can be counted.")
         async def effect(takes_s: float, task: Task) -> dict[str, int]:
             await asyncio.sleep(takes_s)
-            self.effects.append((task.task_id, task._fence))
+            self.effects.append((task.task_id, task._fence, life))
             return {"effect": len(self.effects)}
 
         @agent.on_lesson

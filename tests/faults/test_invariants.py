@@ -66,7 +66,7 @@ class Story:
         for agent in ("nexus", "ricardo"):
             self.say(subjects.INTEGRATED, f"l {agent}", Integrated(lesson_id="l"), agent=agent)
         self.rows_change: Callable[[list[Row]], Any] = lambda rows: None
-        self.effects = [("t", 1)]
+        self.effects = [("t", 1, 1)]
 
     def say(self, row: Subject, ident: str, body: Any, **tokens: str) -> None:
         self.said.append((row, ident, body, tokens))
@@ -91,7 +91,7 @@ class Story:
 class Told:
     """As a load has it afterwards."""
 
-    def __init__(self, effects: list[tuple[str, int]]) -> None:
+    def __init__(self, effects: list[tuple[str, int, int]]) -> None:
         self.acknowledged = Acknowledged(episodes={"e1": "text 1", "e2": "text 2"}, proposals=["p"], tasks=["t"], lessons=["l"])
         self.effects = effects
         self.hand = HANDED
@@ -176,7 +176,13 @@ FAULTS: list[tuple[str, Callable[[Story], Any], str, int, int]] = [
         0,
         0,
     ),
-    ("an effect happens twice", lambda s: s.effects.append(("t", 1)), "effects happened more than once under one fence: ('t', 1)", 0, 1),
+    (
+        "an effect happens twice",
+        lambda s: s.effects.append(("t", 1, 1)),
+        "effects happened more than once under one fence in one life: ('t', 1, 1)",
+        0,
+        1,
+    ),
     ("an effect that is claimed never was", lambda s: s.effects.clear(), "tasks ended with an effect that was not theirs: t", 0, 0),
     (
         "two results under one fence",

@@ -12,6 +12,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from bus import subjects
 from bus.connection import Bus
 from bus.errors import CerebroError
 from cerebro.reach import bus_settings
-from tests.fuzz import watch
+from tests.fuzz import report, watch
 from tests.fuzz.door import SchemaRun, schemathesis
 from tests.fuzz.inputs import made
 from tests.fuzz.player import Player
@@ -37,12 +38,25 @@ LOOK_S = 2.0
 """How often processes, logs and consumers are looked at."""
 TOLD_S = 15.0
 """How often it is told how far it is."""
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """A consumer that has something left and has not moved for so long is stuck."""
 DRAIN_S_MAX = 1_800.0
 """Longest time for the backlog to be worked off."""
-END_WAIT, END_WAIT_S = "CEREBRO_GATEWAY_END_WAIT_S", "20"
-"""How long a request may wait for the end of a proposal that lives for days; the default is longer than schemathesis waits."""
+START_S = 600.0
+"""Longest time for the mesh to be ready, on a machine that is busy with other things."""
+STOP_S = 300.0
+"""Longest time for the mesh to end; how soon it does is tried elsewhere."""
+SETTINGS = {
+    "CEREBRO_GATEWAY_END_WAIT_S": "20",  # of proposals that live for days: the default is longer than schemathesis waits
+    "CEREBRO_GATEWAY_ASK_S": "60",
+    "CEREBRO_GATEWAY_SEARCH_S": "60",
+    "CEREBRO_GATEWAY_AWAY_PATIENCE_S": "60",
+    "CEREBRO_GATEWAY_FORGET_S": "900",
+    "CEREBRO_GATEWAY_CONSOLIDATE_S": "900",
+}
+"""How long the door waits. On a machine that is busy with other things an answer is late, which is an honest 504 and no fault; what never
+comes is told all the same.
+"""
 IN_MEMORY = Path("/dev/shm")
 """The mesh's folder is made here where there is such a place: each stored input waits for the disk, which is not what is tried."""
 
@@ -54,6 +68,7 @@ class Options(msgspec.Struct, frozen=True):
     budget_s: float
     inputs: int | None
     only: range | None
+    report: Path | None = None
 
 
 class Watcher:
@@ -113,6 +128,7 @@ async def fuzz(options: Options, up: Up) -> int:
     bus = await Bus.connect(settings, "operator", 10.0)
     player = await Player.connect(options.seed, settings, run.http)
     watcher = Watcher(up.data, bus, player)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, player.end)
     began = time.monotonic()
     schema = SchemaRun(cases=0, failures=0, said="")
     try:
@@ -158,19 +174,32 @@ def _told(options: Options, player: Player, watcher: Watcher, schema: SchemaRun,
     total: Counter[str] = sum(tally.outcomes.values(), Counter())
     print(f"all: {', '.join(f'{outcome}: {n}' for outcome, n in total.most_common(20))}")
     print(f"{len(tally.malformed)} malformed entries of the log")
-    after = watcher.processes.rss()
+    after, faults = watcher.processes.rss(), len(tally.faults) + schema.failures
     for name, before in sorted(watcher.processes.rss_before.items()):
         print(f"  resident memory of {name:<10} {before / 2**20:>8.0f} MiB before {after.get(name, 0) / 2**20:>8.0f} MiB after")
     for fault in tally.faults:
-        which = fault.first if fault.first == fault.last else f"{fault.first}:{fault.last + 1}"
-        print(f"BROKEN {fault.text}\n  replay: make fuzz ARGS='--seed {options.seed} --only {which}'")
+        print(fault.told(options.seed))
     if schema.failures:
         print(f"BROKEN: schemathesis\n{schema.said}\n  replay: make fuzz ARGS='--seed {options.seed} --budget-s {options.budget_s:g}'")
     print(
         f"seed {options.seed}: {tally.inputs} inputs ({tally.inputs / max(played_s, 0.1):.0f} a second)"
-        f" and {schema.cases} cases of schemathesis in {took_s:.0f} s; {len(tally.faults) + schema.failures} broken"
+        f" and {schema.cases} cases of schemathesis in {took_s:.0f} s; {faults} broken"
     )
-    return 1 if tally.faults or schema.failures else 0
+    if options.report is not None:
+        run = report.Line(
+            seed=options.seed,
+            commit=report.commit(),
+            inputs=tally.inputs,
+            cases=schema.cases,
+            faults=faults,
+            played_s=round(played_s, 1),
+            took_s=round(took_s, 1),
+            outcomes=dict(total),
+            rss_mib={name: size >> 20 for name, size in after.items()},
+            settings=report.settings(),
+        )
+        report.append(options.report, run)
+    return 1 if faults else 0
 
 
 def _show(options: Options) -> None:
@@ -185,7 +214,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
     if arguments.only:
         first, _, end = arguments.only.partition(":")
         only = range(int(first), int(end) if end else int(first) + 1)
-    return Options(seed=arguments.seed, budget_s=arguments.budget_s, inputs=arguments.inputs, only=only)
+    return Options(seed=arguments.seed, budget_s=arguments.budget_s, inputs=arguments.inputs, only=only, report=arguments.report)
 
 
 def main() -> int:
@@ -195,7 +224,12 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, help="so many, instead of the budget, and without schemathesis")
     parser.add_argument("--only", help="play this one, or first:end, and nothing else")
     parser.add_argument("--keep", action="store_true", help="leave the mesh's folder where it is")
+    parser.add_argument("--report", type=Path, help="add a line of JSON about this run to the file")
+    parser.add_argument("--sum", type=Path, help="only say what the lines of such a file add up to")
     arguments = parser.parse_args()
+    if arguments.sum is not None:
+        print(report.told(report.read(arguments.sum)))
+        return 0
     options = options_of(arguments)
     _show(options)
     with contextlib.ExitStack() as stack:
@@ -203,10 +237,12 @@ def main() -> int:
         if not arguments.keep:
             stack.callback(shutil.rmtree, folder)
         print(f"seed {options.seed}; the mesh is in {folder}", flush=True)
-        os.environ.setdefault(END_WAIT, END_WAIT_S)
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
         up = Up(folder / "data")
-        stack.callback(up.stop)
-        up.wait_until_ready()
+        stack.callback(up.process.wait, STOP_S)
+        stack.callback(up.process.terminate)
+        up.wait_until_ready(START_S)
         return asyncio.run(fuzz(options, up))
 
 

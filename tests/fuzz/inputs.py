@@ -30,6 +30,8 @@ EPOCH = 5_000
 """So many inputs in a row share their ids."""
 DEAR = {subjects.MEMORY_FORGET.name: 0.02, subjects.MEMORY_CONSOLIDATE.name: 0.02}
 """Questions that work for seconds, and how often one is asked beside the others. Their bodies are never left good."""
+DEAR_ROUTES = {"forget": 0.1, "forget_episode": 0.1, "consolidate": 0.1}
+"""Routes that lead to them, by name, likewise: a forgetting writes every table of PostgreSQL anew."""
 TOKENS = ("", "*", ">", "UPPER", "a.b", "a" * 64, "a" * 3_000, "é", "\u202e", "$SYS", "_INBOX", "%2e", "..")
 
 REQUESTS = tuple(row for row in subjects.TABLE if row.reply is not None)
@@ -151,10 +153,10 @@ KEYS = ("", " ", "k", "k" * 256, "k" * 5_000, "\xff", "a b")
 
 
 def _to_the_door(seed: int, index: int, chance: Random) -> DoorInput:
-    route = chance.choice(DOOR)
+    (route,) = chance.choices(DOOR, [DEAR_ROUTES.get(route.name, 1.0) for route in DOOR])
     data, how = (b"", ())
     if route.body is not None:
-        data, how = _body(route.body, chance, example=route.example, spare=route.name in {"forget", "consolidate"})
+        data, how = _body(route.body, chance, example=route.example, spare=route.name in DEAR_ROUTES)
     sent = {"content-type": "application/json"} if route.body is not None else {}
     if route.area is Area.A2A:
         sent["a2a-version"] = "1.0"

@@ -18,6 +18,8 @@ TOO_MANY = re.compile(r"at once|[:;] ask again")
 """Is said by the door and by services when they work on as much as they may, and by what waits for the backlog or another run: an
 honest 503."""
 
+LEFT = re.compile(r"the agent stops")
+"""An honest 500, as that protocol has no other: an invented agent was given up while a prompt for it was under way."""
 UNHEARD = re.compile(r"fz-\d has not said within")
 """An honest 504: the agent that was to appraise is one that the fuzzer invented, and says nothing."""
 
@@ -82,6 +84,8 @@ def _honest(code: str, shown: str) -> str | None:
     """What a 503 or 504 is counted as, where there is nothing wrong with it."""
     if code == "503" and TOO_MANY.search(shown):
         return "overload"
+    if code == "500" and LEFT.search(shown):
+        return "500 as the agent leaves"
     return "504 for an invented agent" if code == "504" and UNHEARD.search(shown) else None
 
 

@@ -17,11 +17,11 @@ from tests.fuzz.wire import Gone, Reply, Wire
 
 IN_FLIGHT_MAX = 48
 """Most inputs in flight; fewer than a service lets wait, so that an answer of overload is a fault."""
-REPLY_S = 30.0
+REPLY_S = 60.0
 """Longest wait for an answer on the bus; longer is silence."""
-SLOW_REPLY_S = 120.0
+SLOW_REPLY_S = 1_000.0
 """Longest wait for the answer to what works for long, and for any of the door's."""
-ACK_S = 10.0
+ACK_S = 30.0
 """Longest wait for the server's acknowledgement."""
 FAULTS_MAX = 20
 """After so many faults no more is played."""
@@ -33,6 +33,11 @@ class Fault(msgspec.Struct, frozen=True):
     text: str
     first: int
     last: int
+
+    def told(self, seed: int) -> str:
+        """With what plays it again."""
+        which = self.first if self.first == self.last else f"{self.first}:{self.last + 1}"
+        return f"BROKEN {self.text}\n  replay: make fuzz ARGS='--seed {seed} --only {which}'"
 
 
 class Tally(msgspec.Struct):
@@ -59,6 +64,7 @@ class Player:
         self._settings = settings
         self._door = asyncio.Semaphore(IN_FLIGHT_MAX // 3)
         self._reconnecting = asyncio.Lock()
+        self._ended = False
         self.tally = Tally()
         self.index = 0
 
@@ -81,8 +87,12 @@ class Player:
     async def _play_some(self, line: Iterator[int], stop_at: float) -> None:
         for index in line:
             await self.one(index)
-            if time.monotonic() >= stop_at or len(self.tally.faults) >= FAULTS_MAX:
+            if self._ended or time.monotonic() >= stop_at or len(self.tally.faults) >= FAULTS_MAX:
                 return
+
+    def end(self) -> None:
+        """Play no more."""
+        self._ended = True
 
     async def one(self, index: int) -> None:
         """Play the input at `index`."""
@@ -94,7 +104,10 @@ class Player:
             self.fault(f"{played.row} ({', '.join(played.how) or 'good'}): {verdict.fault}", index)
 
     def fault(self, text: str, first: int, last: int | None = None) -> None:
-        self.tally.faults.append(Fault(text, first, first if last is None else last))
+        """Told at once, with its replay, as a run may be long."""
+        broken = Fault(text, first, first if last is None else last)
+        self.tally.faults.append(broken)
+        print(broken.told(self._seed), flush=True)
 
     async def _to_the_bus(self, played: BusInput) -> judge.Verdict:
         row = judge.ROW_OF[played.row]

@@ -1,5 +1,6 @@
 """What is looked at from outside while a mesh is fuzzed: its processes, its logs, its consumers, its memory, and whether it works."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,9 @@ RSS_GROWTH_BYTES_MAX = 1024**3
 SHOWN_BYTES = 3_000
 LETTERS_TIMEOUT_S = 120.0
 """Longest time to read all dead letters."""
-WORK_S = 60.0
+WORK_S = 300.0
 """Longest time for the mesh to do one piece of its work when it is calm again."""
-CALM_S = 30.0
+CALM_S = 120.0
 """Longest time until the members are the three again."""
 
 
@@ -78,14 +79,21 @@ class Logs:
         """What has been written since the last look that no log may say."""
         found = []
         for path in sorted(self._folder.glob("*.log")):
-            with path.open("rb") as log:
-                log.seek(self._read.get(path, 0))
-                new = log.read()
-            self._read[path] = self._read.get(path, 0) + len(new)
+            new, self._read[path] = _since(path, self._read.get(path, 0))
             if sign := TRACE.search(new):
                 shown = new[max(0, sign.start() - 300) : sign.start() + SHOWN_BYTES].decode("utf-8", "replace")
                 found.append(f"{path.name} says:\n{shown}")
         return found
+
+
+def _since(path: Path, at: int) -> tuple[bytes, int]:
+    """What a log says from this place on, and how far that reaches; where it began anew meanwhile, what is left of the one before too."""
+    with path.open("rb") as log:
+        begun_anew = log.seek(0, os.SEEK_END) < at
+        first = log.seek(0 if begun_anew else at)
+        new = log.read()
+    before = path.with_suffix(".old").read_bytes()[at:] if begun_anew else b""
+    return before + new, first + len(new)
 
 
 class Consumer(msgspec.Struct, frozen=True):
@@ -166,21 +174,21 @@ async def _calm(http: Any) -> bool:
 
 
 async def _decides(http: Any, word: str) -> bool:
-    body = {"title": f"Adopt {word}", "electorate": OURS, "attributes": rest.GOOD, "timeout_s": 10}
+    body = {"title": f"Adopt {word}", "electorate": OURS, "attributes": rest.GOOD, "timeout_s": 30}
     ended = await rest.post(http, "/neural-mesh/consensus", body, 200)
     assert ended["status"] in {"accepted", "rejected"}, ended
     return True
 
 
 async def _does(http: Any, word: str) -> bool:
-    body = {"title": f"Rank {word}", "required_skills": ["priority_setting"], "input": CRITERIA, "timeout_s": 30, "wait": True}
+    body = {"title": f"Rank {word}", "required_skills": ["priority_setting"], "input": CRITERIA, "timeout_s": 35, "wait": True}
     ended = await rest.post(http, "/neural-mesh/task-distribute", body, 200)
     assert ended["status"] == "succeeded", ended
     return True
 
 
 async def _learns(http: Any, word: str) -> bool:
-    body = {"agent": "nexus", "topic": word, "content": f"what {word} taught", "wait_s": 10}
+    body = {"agent": "nexus", "topic": word, "content": f"what {word} taught", "wait_s": 30}
     receipt = await rest.post(http, "/neural-mesh/cross-learning", body, 202)
     assert {"aria", "ricardo"} <= set(receipt["integrated_by"]), receipt
     return True

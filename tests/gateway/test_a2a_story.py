@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+import pytest
 from a2a.types import a2a_pb2 as pb
 from google.protobuf import json_format
 
@@ -23,6 +25,15 @@ from schemas.tasks import (
     TaskError,
 )
 
+
+def nested(depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+HUGE: tuple[Any, ...] = (10**400, {"n": -(10**400)}, {"text": "x", "metadata": {"n": 10**400}}, nested(200))
 BEGAN = datetime(2026, 11, 27, 12, tzinfo=UTC)
 MESSAGE = {"messageId": "m-1", "role": "ROLE_USER", "parts": [{"text": "sweep"}]}
 
@@ -216,3 +227,23 @@ class TestArtifacts:
         told.finish(status="succeeded", output="x")
         assert not told.story.shown(None, artifacts=False).artifacts
         assert told.story.shown(None).artifacts
+
+
+class TestWhatProtobufCannotHold:
+    """A number beyond a double, or nesting beyond its depth: it is told as JSON text, and the task can be read."""
+
+    @pytest.mark.parametrize("value", HUGE, ids=["number", "field", "metadata", "nested"])
+    def test_said_by_a_client(self, value: Any) -> None:
+        told = Told(input={"message": {"parts": [{"data": value}]}})
+        told.say(subjects.TASK_INPUT, InputAnswer(message={"n": value}))
+        assert [msgspec.json.decode(m.parts[0].text) for m in told.story.task.history] == [{"parts": [{"data": value}]}, {"n": value}]
+        assert {m.parts[0].media_type for m in told.story.task.history} == {"application/json"}
+
+    @pytest.mark.parametrize("value", HUGE, ids=["number", "field", "metadata", "nested"])
+    def test_made_by_an_agent(self, value: Any) -> None:
+        told = Told()
+        told.assign()
+        told.progress(artifact=Artifact(artifact_id="a", parts=[{"data": value}, value]))
+        told.finish(status="succeeded", output=value)
+        texts = [msgspec.json.decode(p.text) for artifact in told.story.task.artifacts for p in artifact.parts]
+        assert texts == [{"data": value}, value, {"data": value}]

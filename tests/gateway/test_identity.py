@@ -14,6 +14,7 @@ import pytest_asyncio
 from bus import streams
 from bus.errors import TooManyRequests
 from bus.settings import BusSettings
+from bus.subjects import LESSON
 from gateway.identity.guard import Caller, Guard, is_loopback
 from gateway.identity.keyring import KNOWN_MAX, Keyring
 from gateway.identity.keys import BUCKET, fits, made, parsed
@@ -22,6 +23,7 @@ from gateway.route import Needs, Route
 from gateway.routes import ROUTES
 from gateway.settings import GatewaySettings
 from schemas.keys import ApiKey, Scope
+from schemas.learning import Lesson
 from tests.gateway.conftest import LOG_BYTES, SETTINGS, Door, opened
 from tests.gateway.test_routes import address, is_problem
 
@@ -115,6 +117,47 @@ class TestEveryRoute:
         for route in ROUTES:
             if route.method != "GET" and route.path not in READ_BY_POST:
                 assert route.needs in {Needs.WRITE, Needs.OPERATE}, route.path
+
+
+class TestStreams:
+    async def follows(self, door: Door, headers: dict[str, str], lines: asyncio.Queue[str | None]) -> None:
+        """Put the events of a stream, as they come, and None at its end."""
+        async with door.http.stream("GET", "/events", headers=headers) as answer:
+            assert answer.status_code == 200
+            async for line in answer.aiter_lines():
+                if line.startswith((":", "id")):
+                    lines.put_nowait(line)
+        lines.put_nowait(None)
+
+    async def test_a_stream_ends_when_its_key_is_revoked(self, shut: Door) -> None:
+        """That of the revoked key ends in good order, without a word of what comes then; that of another key goes on."""
+        keys = await shut.bus.kv(BUCKET)
+        lost, kept = asyncio.Queue[str | None](), asyncio.Queue[str | None]()
+        async with asyncio.TaskGroup() as group, asyncio.timeout(30):
+            losing = group.create_task(self.follows(shut, await add(shut, "lost"), lost))
+            keeping = group.create_task(self.follows(shut, await add(shut, "kept"), kept))
+            assert (await lost.get(), await kept.get()) == (": still here", ": still here")
+            await shut.bus.publish(LESSON, Lesson(topic="before", content="c"), agent="nexus")
+            while not (await lost.get() or "").startswith("id"):
+                pass
+            await keys.delete("lost")
+            await losing
+            stored = await shut.bus.publish(LESSON, Lesson(topic="after", content="c"), agent="nexus")
+            while await kept.get() != f"id: {stored.seq}":
+                pass
+            assert not keeping.done()
+            keeping.cancel()
+        told = [lost.get_nowait() for _ in range(lost.qsize())]
+        assert told[-1] is None
+        assert f"id: {stored.seq}" not in told
+
+    async def test_no_key_is_no_stream_that_ends(self) -> None:
+        """Where no key is asked for, none can be revoked."""
+        guard = Guard(msgspec.structs.replace(SETTINGS, keys="off", key_cache_s=0.001), Keyring(lambda: None, 1))  # type: ignore[arg-type,return-value]
+        over = asyncio.create_task(guard.shut_out(Needs.READ, None))
+        await asyncio.wait({over}, timeout=0.1)
+        assert not over.done()
+        over.cancel()
 
 
 class TestNames:

@@ -33,8 +33,8 @@ class Up:
                 [*UP, "--data", data, *free, *options], stdout=output, stderr=output, cwd=code, env=_running(code)
             )
 
-    def wait_until_ready(self) -> "Up":
-        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), START_S)
+    def wait_until_ready(self, wait_s: float = START_S) -> "Up":
+        until(lambda: self.process.poll() is not None or "\nready " in self.output.read_text(), wait_s)
         assert self.process.poll() is None, self.output.read_text()
         return self
 

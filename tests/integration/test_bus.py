@@ -226,6 +226,32 @@ class TestAsk:
             await asyncio.gather(*(bus.ask(subjects.ASK_AGENTS, AskAll()) for _ in range(20)))
         await service.stop()
 
+    async def test_questions_on_their_way_or_under_way_when_it_stops_are_told_so(self, bus: Bus) -> None:
+        begun = asyncio.Event()
+
+        async def answer(_: AskAll) -> AgentsView:
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        service = Service(bus, "mesh", "test")
+        service.answer(subjects.ASK_AGENTS, answer, concurrency_max=10)
+        await service.start()
+        asker = await Bus.connect(bus.settings, "asker")
+        asked = [asyncio.create_task(asker.ask(subjects.ASK_AGENTS, AskAll(), timeout_s=20)) for _ in range(30)]
+        await begun.wait()
+        more = asker.nc.new_inbox()
+        heard = await asker.nc.subscribe(more)
+        for _ in range(100):
+            await asker.nc.publish(bus.wire(subjects.ASK_AGENTS.subject()), b"{}", reply=more)
+        await asker.nc.flush()  # they are on their way to the service, which has not looked yet
+        await service.stop()
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert [e.problem().status for e in told if isinstance(e, Refused)] == [503] * 30
+        assert "stops; ask again" in str(told[0])
+        assert {(await heard.next_msg(timeout=20)).headers["Nats-Service-Error-Code"] for _ in range(100)} == {"503"}
+        await asker.close()
+
 
 class TestDurable:
     async def test_outcomes_are_kept(self, bus: Bus) -> None:
@@ -377,3 +403,16 @@ class TestPresenceBucket:
         await bus.api(f"STREAM.CREATE.{name}", known | {"storage": "memory"})
         await streams.declare(bus.settings)
         assert (await bus.api(f"STREAM.INFO.{name}", {}))["config"]["storage"] == "file"
+
+
+async def test_a_connection_shows_the_time_of_the_log(bus: Bus) -> None:
+    """Though its machine shows another: here it is told that it is 1970."""
+    right = bus.clock()
+    bus._server_clock.heard(0.0, 0.0)
+    assert bus.clock() < right - 1_000_000
+    await bus.ask_time()
+    assert abs(bus.clock() - right) < 60
+    stored = await bus.publish(subjects.LESSON, LESSON, agent="ops")
+    entry = await bus.entry_at(stored.seq)
+    assert entry is not None
+    assert abs(entry.time.timestamp() - bus.clock()) < 60

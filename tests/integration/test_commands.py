@@ -109,5 +109,34 @@ class TestDeadLetters:
             episode = await eventually(lambda: get(http, f"/memory/episodic/event-of-{agent}"))
         assert (episode["agent_id"], episode["action_type"]) == (agent, "redriven")
 
+    @pytest.mark.parametrize("data", ["not base64", "Zg=", "häßlich", "Zm9v\n!"])
+    async def test_a_letter_whose_data_is_no_base64_is_shown_as_it_is_and_cannot_be_redriven(
+        self, up: Up, mesh: dict[str, Any], data: str
+    ) -> None:
+        agent = f"b{uuid7().replace('-', '')[-20:]}"
+        letter = {
+            "reason": "written by hand",
+            "subject": f"memory.episode.{agent}",
+            "stream_seq": 1,
+            "delivered": 1,
+            "headers": {},
+            "data": data,
+            "first_seen": "2026-01-01T00:00:00.000000Z",
+        }
+        await self.bury(mesh, "dead.MESH.memory", json.dumps(letter).encode())
+        number = self.number(up, agent)
+        assert number
+        shown = cerebro(up, "dead", "show", number)
+        assert shown.returncode == 0, shown.stderr
+        assert json.loads(shown.stdout)["data"] == data
+        redriven = cerebro(up, "dead", "redrive", number)
+        assert redriven.returncode == 1
+        assert redriven.stderr == f"cerebro: the data of letter {number} is no base64, so there is nothing that could be published again\n"
+        assert self.number(up, agent) == number
+
+    async def test_what_is_no_letter_at_all_is_listed_too(self, up: Up, mesh: dict[str, Any]) -> None:
+        await self.bury(mesh, "dead.MESH.memory", b"{")
+        assert self.number(up, "no letter that can be read")
+
     def test_a_number_that_is_none_is_told(self, up: Up) -> None:
         assert "no dead letter" in cerebro(up, "dead", "show", "999999").stderr

@@ -19,6 +19,7 @@ from cerebro.address import Address
 from cerebro.embedded.child import Identity, ServerFailed, spawn
 from cerebro.embedded.nats import NatsServer, is_recent
 from cerebro.embedded.postgres import PostgresServer
+from cerebro.embedded.readiness import page
 
 
 @pytest.fixture
@@ -65,7 +66,14 @@ class TestNats:
         server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
         await server.start()
         await server.stop()
-        assert "sync_interval: always" in (tmp_path / "nats" / "nats.conf").read_text()
+        assert 'sync_interval: "always"' in (tmp_path / "nats" / "nats.conf").read_text()
+
+    async def test_its_health_is_behind_a_path_that_nobody_is_told(self, tmp_path: Path) -> None:
+        server = NatsServer(tmp_path / "nats", tmp_path / "nats.log")
+        await server.start()
+        assert [(await page(server._monitor, path))[0] for path in ("/healthz", "/connz", f"/{server._path}/healthz")] == [404, 404, 200]
+        assert stat.S_IMODE((tmp_path / "nats").stat().st_mode) == 0o700  # its configuration says it
+        await server.stop()
 
     async def test_a_port_in_use_is_a_failure_that_shows_the_log(self, nats_url: str, tmp_path: Path) -> None:
         second = NatsServer(tmp_path / "nats", tmp_path / "nats.log", Address.parse(nats_url.removeprefix("nats://")))

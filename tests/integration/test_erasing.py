@@ -8,7 +8,8 @@ import pytest
 
 from bus import streams, subjects
 from bus.connection import Bus, Outgoing
-from bus.erasing import PAGE_LEN, erase, erase_all, sequence, stored
+from bus.direct import PAGE_LEN
+from bus.erasing import erase, erase_all, stored
 from bus.errors import Conflict, Unavailable
 from bus.log import Durable, entries
 from bus.settings import BusSettings
@@ -91,7 +92,7 @@ class TestErase:
                 await asyncio.sleep(0.05)
         await erase(bus, bus.stream(subjects.MESH), 1)
         assert in_files(store, said)
-        await erase(bus, lessons, sequence(copies[0]))
+        await erase(bus, lessons, copies[0].seq)
         assert not in_files(store, said)
 
     async def test_a_value_of_a_bucket_can_be_erased_and_its_key_written_again(self, bus: Bus, store: Path) -> None:
@@ -111,7 +112,7 @@ class TestStored:
         await bus.publish_batch([note(f"n{n}") for n in range(PAGE_LEN + 100)])
         holes = {1, 2, PAGE_LEN, PAGE_LEN + 1, PAGE_LEN + 100}
         await erase_all(bus, bus.stream(subjects.MESH), holes)
-        read = [sequence(msg) async for msg in stored(bus, bus.stream(subjects.MESH))]
+        read = [msg.seq async for msg in stored(bus, bus.stream(subjects.MESH))]
         assert read == [seq for seq in range(1, PAGE_LEN + 101) if seq not in holes]
 
     async def test_a_message_with_a_status_of_its_own_is_a_message(self, bus: Bus) -> None:
@@ -121,7 +122,7 @@ class TestStored:
                 await wire.ask(bus.wire(subjects.EPISODE.subject(agent="ops")).encode(), block, b"{}", 5.0)
         finally:
             await wire.close()
-        assert [sequence(msg) async for msg in stored(bus, bus.stream(subjects.MESH))] == [1, 2, 3, 4]
+        assert [msg.seq async for msg in stored(bus, bus.stream(subjects.MESH))] == [1, 2, 3, 4]
 
     async def test_an_empty_stream_has_nothing(self, bus: Bus) -> None:
         assert [msg async for msg in stored(bus, bus.stream(subjects.DEAD))] == []

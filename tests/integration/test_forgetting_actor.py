@@ -13,9 +13,12 @@ import pytest_asyncio
 
 from bus import streams, subjects
 from bus.connection import Bus, Stored
+from bus.entries import EVENT_ID
+from bus.erasing import erase
 from bus.errors import Refused
 from bus.log import entries
 from bus.settings import BusSettings
+from memory.forgetting.letters import Letters
 from memory.forgetting.payloads import erase_payloads
 from memory.settings import MemorySettings
 from schemas.concepts import ConceptById, ConceptRequest, ConsolidateRequest
@@ -243,9 +246,31 @@ class TestDeadLetters:
         assert (await forget(bus, id=said.event_id)).episodes == 1
         assert said.seq not in await self.buried(bus)
 
+    async def test_what_another_sent_under_the_same_id_goes_with_it(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        gone = await say(bus, "x", ops)
+        await bus.nc.publish(bus.wire(f"memory.episode.{ops}-2"), b"{", headers={EVENT_ID: gone.event_id})
+        kept = await self.bury(bus, {"action_type": 5}, f"{ops}-3")
+        receipt = await forget(bus, agent_id=ops)
+        assert (receipt.episodes, receipt.dead_letters, receipt.log_entries) == (1, 1, 2)
+        assert [entry.seq for entry in await entries(bus, [subjects.EPISODE.wildcard], since)] == [kept.seq]
+
+    async def test_one_that_was_erased_by_hand_is_not_forgotten(self, bus: Bus, ops: str) -> None:
+        gone, kept = [await self.bury(bus, {"action_type": 5}, ops) for _ in range(2)]
+        other = await self.bury(bus, {"action_type": 5}, f"{ops}-2")
+        await forget(bus, id=other.event_id)  # the letters have been read by now
+        (place,) = [e.seq for e in await self.letters(bus) if e.body.stream_seq == gone.seq]
+        await erase(bus, bus.stream(subjects.DEAD), place)
+        with pytest.raises(Refused, match="nothing of it is known"):
+            await forget(bus, id=gone.event_id)
+        assert (await forget(bus, agent_id=ops)).dead_letters == 1
+        assert kept.seq not in await self.buried(bus)
+
     @staticmethod
-    async def buried(bus: Bus) -> list[int]:
-        return [entry.body.stream_seq for entry in await entries(bus, list(subjects.DEAD_SUBJECTS), stream=subjects.DEAD)]
+    async def letters(bus: Bus) -> list[Any]:
+        return await entries(bus, list(subjects.DEAD_SUBJECTS), stream=subjects.DEAD)
+
+    async def buried(self, bus: Bus) -> list[int]:
+        return [entry.body.stream_seq for entry in await self.letters(bus)]
 
     async def bury(self, bus: Bus, body: dict[str, Any], agent: str) -> Stored:
         stored = await bus.publish(subjects.EPISODE, body, agent=agent)
@@ -258,9 +283,9 @@ class TestDeadLetters:
 class TestPayloads:
     async def test_a_place_where_another_event_stands_is_left_alone(self, bus: Bus, word: str) -> None:
         stored = await say(bus, word)
-        await erase_payloads(bus, [stored.seq], lambda ident, _: ident == "another")
+        await erase_payloads(bus, Letters(bus), [stored.seq], lambda ident, _: ident == "another")
         assert await bus.entry_at(stored.seq) is not None
-        await erase_payloads(bus, [stored.seq], lambda ident, _: ident == stored.event_id)
+        await erase_payloads(bus, Letters(bus), [stored.seq], lambda ident, _: ident == stored.event_id)
         assert await bus.entry_at(stored.seq) is None
 
     async def test_the_bucket_of_feelings_is_made_again_without_those_forgotten(self, bus: Bus, ops: str) -> None:
@@ -286,6 +311,18 @@ class TestWorkingMemory:
 
 
 class TestTold:
+    async def test_one_of_which_a_piece_never_comes_is_not_waited_for(self, bus: Bus, word: str) -> None:
+        told = Forgotten(ids=[word], concepts=[], rewritten=[], seqs=[], selector="s", pieces=2)
+        await bus.publish(subjects.FORGOTTEN, told, receipt=word)
+        with pytest.raises(Refused, match="nothing of it is known"):
+            await forget(bus, id=word)
+
+    async def test_one_that_is_told_once_too_often_is_told(self, bus: Bus, word: str) -> None:
+        told = Forgotten(ids=[word], concepts=[], rewritten=[], seqs=[], selector="s")
+        for _ in range(2):
+            await bus.publish(subjects.FORGOTTEN, told, receipt=word)
+        assert (await forget(bus, id=word)).receipt == word
+
     async def test_the_log_names_what_is_forgotten_and_not_what_was_asked_for(self, bus: Bus, since: int, ops: str, word: str) -> None:
         gone = await say(bus, "x", session_id=f"secret {word}")
         receipt = await forget(bus, session_id=f"secret {word}")

@@ -22,6 +22,7 @@ BEATING = (
     "import os,sys,time; fd=int(os.environ['CEREBRO_READY_FD']); os.write(fd,b'ready\\n')\nwhile True: time.sleep(1); os.write(fd,b'.\\n')"
 )
 MISFIT = f"import os,sys\nif sys.argv[1] == 'memory': print('cerebro: another space'); sys.exit(os.EX_CONFIG)\n{BEATING}"
+WORDY = f"{BEATING[: BEATING.index('while')]}while True: print('x' * 9_999, flush=True); time.sleep(0.05); os.write(fd,b'.\\n')"
 BROKEN_ARIA = f"import sys\nif sys.argv[1] == 'aria': sys.exit('no mind')\n{BEATING}"
 LOOPBACK = Address()
 WAIT_S = 30.0
@@ -36,6 +37,7 @@ def options(data: Path, actor: str = BEATING, **more: object) -> Options:
         actor_command=[sys.executable, "-c", actor],
         prepare_command=[sys.executable, "-c", "pass"],
         policy=Policy(restarts_max=2, delay_first_s=0.01),
+        **more,  # type: ignore[arg-type]
     )
 
 
@@ -95,6 +97,17 @@ class TestSettingsThatDoNotFit:
         with pytest.raises(ActorMisconfigured, match=r"^memory: another space$"):
             await Launcher(options(tmp_path, MISFIT)).run(asyncio.Event())
         assert runfile.read(tmp_path) is None
+
+
+class TestLogs:
+    async def test_one_that_is_written_without_end_begins_anew_and_one_before_is_kept(self, tmp_path: Path) -> None:
+        bytes_max = 20_000
+        async with launched(options(tmp_path, WORDY, log_file_bytes_max=bytes_max)) as data:
+            written, kept = data / "logs" / "nexus.log", data / "logs" / "nexus.old"
+            await until(lambda: kept.exists() and 0 < written.stat().st_size < kept.stat().st_size)
+            await until(lambda: written.stat().st_size > bytes_max)  # it is still written
+            await until(lambda: written.stat().st_size < bytes_max)
+            assert kept.read_bytes().startswith(b"x" * 9_999)
 
 
 class TestStop:

@@ -20,11 +20,11 @@ from memory.batch import Batch
 from memory.database import Connection, Database
 from memory.episode_row import EpisodeRow
 from memory.fold import Fold
-from memory.persister import Persister
+from memory.persister import FEW, Persister
 from memory.positions import PERSISTER
 from memory.settings import MemorySettings
 from memory.tally import Tally
-from schemas.memory import Action
+from schemas.memory import Action, Await
 from tests.integration.test_memory_actor import all_ids, dead_letters, everything, note, settings
 
 __all__ = ["settings"]
@@ -74,11 +74,11 @@ async def made(
 
 
 @asynccontextmanager
-async def running(bus: Bus, settings: MemorySettings, *projections: Gate | Slow) -> AsyncIterator[None]:
+async def running(bus: Bus, settings: MemorySettings, *projections: Gate | Slow) -> AsyncIterator[Persister]:
     async with made(bus, settings, *projections) as persister:
         task = asyncio.create_task(persister.run())
         try:
-            yield
+            yield persister
         finally:
             await end(task)
 
@@ -187,6 +187,58 @@ class TestReadAhead:
                 assert set(await persisted(settings, "note-119")) == {f"note-{n}" for n in [*range(10), *range(100, 120)]}
         finally:
             await again.close()
+
+
+class TestGathering:
+    """With a pause that ends only where somebody waits."""
+
+    @pytest.fixture
+    def patient(self, settings: MemorySettings) -> MemorySettings:
+        return msgspec.structs.replace(settings, gather_s_max=3_600.0)
+
+    async def test_few_that_came_during_a_commit_wait_for_more_until_somebody_waits_for_one(
+        self, bus: Bus, patient: MemorySettings
+    ) -> None:
+        gate = Gate()
+        async with running(bus, patient, gate) as persister:
+            await self._during_a_commit(bus, persister, gate, 3)
+            await reached(patient, 1)
+            await self._read(bus, persister, range(4, 6))
+            awaited = await persister._arrivals.wait(Await(id="note-5", timeout_s=PATIENCE_S))
+        assert awaited.persisted
+        assert gate.portions == [[1], [2, 3, 4, 5, 6]]
+
+    async def test_somebody_who_waits_already_is_not_held_up(self, bus: Bus, patient: MemorySettings) -> None:
+        gate = Gate()
+        async with running(bus, patient, gate) as persister:
+            waiting = asyncio.create_task(persister._arrivals.wait(Await(id="note-3", timeout_s=PATIENCE_S)))
+            await self._during_a_commit(bus, persister, gate, 3)
+            assert (await waiting).persisted
+
+    async def test_many_are_committed_at_once(self, bus: Bus, patient: MemorySettings) -> None:
+        gate = Gate()
+        async with running(bus, patient, gate) as persister:
+            await self._during_a_commit(bus, persister, gate, FEW)
+            await persisted(patient, f"note-{FEW}")
+
+    async def test_so_is_what_comes_when_nothing_else_does(self, bus: Bus, patient: MemorySettings) -> None:
+        async with running(bus, patient):
+            for n in range(3):
+                await bus.put(note(n))
+                await reached(patient, n + 1)
+
+    async def _during_a_commit(self, bus: Bus, persister: Persister, gate: Gate, count: int) -> None:
+        """Let so many be read while one is committed."""
+        gate.open.clear()
+        await self._read(bus, persister, range(1))
+        await until(lambda: bool(gate.portions))
+        await self._read(bus, persister, range(1, count + 1))
+        gate.open.set()
+
+    async def _read(self, bus: Bus, persister: Persister, numbers: range) -> None:
+        await bus.publish_batch([note(n) for n in numbers])
+        counts = persister._tally.counts
+        await until(lambda: counts.get(subjects.EPISODE.name, {}).get("nexus", 0) == numbers[-1] + 1)
 
 
 class TestOnce:

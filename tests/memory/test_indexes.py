@@ -171,7 +171,7 @@ async def ask_everything(database: Explaining, space: Space, settings: MemorySet
     await memory.list(WorkingFilter(session_id="session-7", limit=5))
     await memory.sweep(5)
     await database.rows(eraser.GET, "receipt-7")
-    await database.rows(eraser.IDS, "receipt-7")
+    await database.rows(eraser.IDS, ["receipt-7"])
     await database.rows(forgetter.FIND, "selector-7", b"7")
     await database.rows(projection.COPIES, ["event-7"])
     await graph.graph_around(database, GraphRequest(id="task-11"))

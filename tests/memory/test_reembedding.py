@@ -27,6 +27,7 @@ from tests.memory.endpoint import DIMENSIONS, MODEL, Bag, Server, serving, vecto
 MakeRow = Callable[..., EpisodeRow]
 Remember = Callable[[Sequence[EpisodeRow]], Any]
 
+SETTINGS = MemorySettings(reconnect_pause_s=0.01)
 WORDS = [f"word{n}" for n in range(40)]
 PASSAGES = "memory_system.vectors AS v JOIN memory_system.passages AS p ON p.id = v.passage"
 ALL = Statement("test", f"SELECT v.space, p.content, v.embedding FROM {PASSAGES}")
@@ -158,7 +159,7 @@ class TestOnLine:
         await remember([make_row(n, says(n)) for n in known])
         await mesh.embed()
         said: list[str] = []
-        reembedding = asyncio.create_task(Reembedding(database, new, said.append, 0.01).run())
+        reembedding = asyncio.create_task(Reembedding(database, new, said.append, SETTINGS).run())
         while not reembedding.done():
             await remember([make_row(known[-1] + 1, says(known[-1] + 1))])
             known.append(known[-1] + 1)
@@ -183,7 +184,7 @@ class TestOnLine:
         self, database: Database, new: Embedding, make_row: MakeRow, remember: Remember
     ) -> None:
         await remember([make_row(n, says(n)) for n in range(1, 21)])
-        await Reembedding(database, new, lambda _: None, 0.01).run()
+        await Reembedding(database, new, lambda _: None, SETTINGS).run()
         assert await states(database) == [(MODEL, "ready")]
         await claim_space(database, MODEL, DIMENSIONS)
         assert await database.rows(QUEUE) == []
@@ -195,7 +196,7 @@ class TestGoingOn:
         self, database: Database, filled: None, new: Embedding, server: Server
     ) -> None:
         server.faults.extend([None] * 5 + ["slow"] * 100)
-        ended = asyncio.create_task(Reembedding(database, new, lambda _: None, 0.01).run())
+        ended = asyncio.create_task(Reembedding(database, new, lambda _: None, SETTINGS).run())
         while len(server.requests) < 8:
             await asyncio.sleep(0)
         ended.cancel()
@@ -203,11 +204,11 @@ class TestGoingOn:
         server.faults.clear()
         answered = set(server.texts[:35])
         asked = len(server.texts)
-        await Reembedding(database, new, lambda _: None, 0.01).run()
+        await Reembedding(database, new, lambda _: None, SETTINGS).run()
         again = [text for text in server.texts[asked:] if text in answered]
         assert len(again) <= 3 * 7, "only what was under way"
         await require_all_in_new_space(database, 100)
-        await Reembedding(database, new, lambda _: None, 0.01).run()
+        await Reembedding(database, new, lambda _: None, SETTINGS).run()
         assert len(server.texts) == len(set(server.texts)) + len(again) + 21, "what is ready is not filled again"
 
     async def test_an_endpoint_that_goes_away_is_waited_for_and_that_is_said_once(
@@ -215,7 +216,7 @@ class TestGoingOn:
     ) -> None:
         server.faults.extend([None] * 3 + [503] * 40)
         said: list[str] = []
-        await Reembedding(database, new, said.append, 0.01).run()
+        await Reembedding(database, new, said.append, SETTINGS).run()
         await require_all_in_new_space(database, 100)
         assert sum("503" in sentence for sentence in said) == 1
 
@@ -223,7 +224,7 @@ class TestGoingOn:
         self, database: Database, filled: None, new: Embedding, server: Server
     ) -> None:
         server.gate = asyncio.Event()
-        running = asyncio.create_task(Reembedding(database, new, lambda _: None, 0.01).run())
+        running = asyncio.create_task(Reembedding(database, new, lambda _: None, SETTINGS).run())
         while not server.requests:
             await asyncio.sleep(0)
         await database.rows(CUT)
@@ -232,18 +233,18 @@ class TestGoingOn:
         await require_all_in_new_space(database, 100)
 
     async def test_an_index_that_was_left_half_made_is_made_again(self, database: Database, filled: None, new: Embedding) -> None:
-        await Reembedding(database, new, lambda _: None, 0.01).run()
+        await Reembedding(database, new, lambda _: None, SETTINGS).run()
         await database.rows(SPOIL)
-        await Reembedding(database, new, lambda _: None, 0.01).run()
+        await Reembedding(database, new, lambda _: None, SETTINGS).run()
         assert (await database.rows(INDEX))[0]["indisvalid"]
 
     async def test_a_second_one_waits_for_the_first(self, database: Database, filled: None, new: Embedding, server: Server) -> None:
         server.gate = asyncio.Event()
         said: list[str] = []
-        first = asyncio.create_task(Reembedding(database, new, lambda _: None, 0.01).run())
+        first = asyncio.create_task(Reembedding(database, new, lambda _: None, SETTINGS).run())
         while not server.requests:
             await asyncio.sleep(0)
-        second = asyncio.create_task(Reembedding(database, new, said.append, 0.01).run())
+        second = asyncio.create_task(Reembedding(database, new, said.append, SETTINGS).run())
         while not said:
             await asyncio.sleep(0)
         server.gate.set()
@@ -255,7 +256,7 @@ class TestGoingOn:
         self, database: Database, filled: None, new: Embedding, server: Server
     ) -> None:
         server.gate = asyncio.Event()
-        running = asyncio.create_task(Reembedding(database, new, lambda _: None, 0.01).run())
+        running = asyncio.create_task(Reembedding(database, new, lambda _: None, SETTINGS).run())
         while not server.requests:
             await asyncio.sleep(0)
         await begin_space(database, "another", 8)
@@ -267,7 +268,7 @@ class TestGoingOn:
         self, database: Database, filled: None, new: Embedding, server: Server
     ) -> None:
         server.refuses = "episode42 "
-        assert (await Reembedding(database, new, lambda _: None, 0.01).run()).state == "ready"
+        assert (await Reembedding(database, new, lambda _: None, SETTINGS).run()).state == "ready"
         await require_all_in_new_space(database, 99)
 
 

@@ -16,6 +16,7 @@ from memory.episode_row import EpisodeRow
 from memory.episodes import episode_states
 from memory.positions import positions
 from memory.settings import MemorySettings
+from memory.space_index import make
 from memory.spaces import Space, SpaceMismatch, begin_space, claim_space, clear_away, set_state, spaces
 from tests.memory.endpoint import DIMENSIONS, Bag
 
@@ -130,6 +131,7 @@ class TestTheFormerSpace:
         await database.rows(Statement("test", ones), new.id)
         await set_state(database, new, "ready")
         claimed = await claim_space(database, "new", 8)
+        await make(database, claimed, MemorySettings(), str)
         assert await count(database) == {old.id: 4, new.id: 5}, (
             "the entry of the log is a passage too, which the old space has no vector of"
         )

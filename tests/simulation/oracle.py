@@ -11,7 +11,7 @@ import msgspec
 from bus.ids import affect_answer_id
 from schemas.consensus import Decision, Opened, Proposal
 from schemas.entry import Entry, Malformed
-from schemas.learning import Integrated, Lesson
+from schemas.learning import Integrated, Lesson, LessonsRefused
 from schemas.members import MembershipChange
 from schemas.tasks import Assignment, Cancel, Failure, Finished, Progress, Result, Split, Submission
 from tests.simulation.scenario import POISON
@@ -95,6 +95,7 @@ class Oracle:
         self.jobs: dict[str, Job] = {}
         self.outcomes: dict[str, list[int]] = {}
         self.lessons: dict[str, Entry] = {}
+        self.refused: set[str] = set()
         self.receipts: dict[tuple[str, str], int] = {}
         self.members: dict[tuple[str, str], str] = {}
         self.joined: dict[str, Any] = {}
@@ -286,6 +287,8 @@ class Oracle:
         if isinstance(entry.body, Lesson):
             demand(entry.event_id not in self.lessons or not self._ids_kept, f"lesson {entry.event_id} stands twice")
             self.lessons.setdefault(entry.event_id, entry)
+        elif isinstance(entry.body, LessonsRefused):
+            self.refused.update(entry.body.lesson_ids)
         elif isinstance(entry.body, Integrated) and entry.agent in self._skills_of:
             key = entry.body.lesson_id, entry.agent
             self.receipts[key] = self.receipts.get(key, 0) + 1
@@ -318,9 +321,10 @@ class Oracle:
     def open_ends(self, living: set[tuple[str, str]]) -> list[str]:
         """What has not ended yet."""
         agents = {agent for agent, _ in living}
+        lessons = {i: e for i, e in self.lessons.items() if i not in self.refused}
         ends = [f"proposal {i} is undecided" for i, p in self.polls.items() if p.proposal and not p.decided]
         ends += [f"task {i} is not finished" for i, j in self.jobs.items() if not j.finished]
-        ends += [f"{a} has not integrated {i}" for i, e in self.lessons.items() for a in agents - {e.agent} if (i, a) not in self.receipts]
+        ends += [f"{a} has not integrated {i}" for i, e in lessons.items() for a in agents - {e.agent} if (i, a) not in self.receipts]
         ends += [f"{agent} has not answered {i}" for i, agent in self.stimuli.items() if i not in self.answers and agent in agents]
         ends += [f"{instance} has not joined" for key in living for instance in [key[1]] if self.members.get(key) != "joined"]
         ends += [f"{key[1]} is still a member" for key, status in self.members.items() if status == "joined" and key not in living]

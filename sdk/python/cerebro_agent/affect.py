@@ -8,7 +8,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from cerebro_agent.connection import Connection
-from cerebro_agent.errors import AgentError
+from cerebro_agent.errors import BAD_BODY, AgentError
 from cerebro_agent.messages import Affect, Stimulus
 from cerebro_agent.names import Names
 
@@ -47,7 +47,7 @@ class Feelings:
     def _take(self, agent: str, msg: Msg, kind: type[Affect | Stimulus]) -> None:
         try:
             told = msgspec.json.decode(msg.data, type=kind)
-        except msgspec.MsgspecError as e:
+        except BAD_BODY as e:
             log.warning("%s is no %s: %s", msg.subject, kind.__name__, e)
             return
         if self._waiting.full():

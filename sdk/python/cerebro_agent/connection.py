@@ -10,11 +10,11 @@ import msgspec
 import nats
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
+from cerebro_agent.client import LastingClient
 from cerebro_agent.errors import Refused, TooLarge, Unavailable
 
 log = logging.getLogger("cerebro_agent")
@@ -26,8 +26,6 @@ PUBLISH_TRY_S = 2.0
 PUBLISH_S = 30.0
 """Longest time over which a message is published again, under the same id, until it is acknowledged."""
 RETRY_PAUSE_S = 0.2
-CLOSE_S = 2.0
-"""How long what is still to be sent may take when a lost connection is closed."""
 ASK_S = 5.0
 """Longest wait for an answer of the mesh."""
 HEARD_LEN_MAX = 10_000
@@ -44,35 +42,10 @@ def derived(*parts: object) -> str:
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(str(p) for p in parts)))
 
 
-class PatientNoLonger(Client):
-    """nats-py's client, but that a lost connection whose server takes nothing in any more is dropped after `CLOSE_S`: it would wait for
-    as long as the kernel tries, and not come back.
-    """
-
-    async def _connect_to_server(self, s: Any) -> None:
-        await super()._connect_to_server(s)
-        transport: Any = self._transport
-        if "wait_closed" not in vars(transport):
-            transport.wait_closed = _bounded(transport)
-
-
-def _bounded(transport: Any) -> Callable[[], Awaitable[None]]:
-    closed = transport.wait_closed
-
-    async def wait_closed() -> None:
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await closed()
-        except TimeoutError:
-            transport._io_writer.transport.abort()  # noqa: SLF001 - nats-py has no other place for it
-
-    return wait_closed
-
-
 class Connection:
     """An open connection. `closed` is set when it has ended for good; `again` are called after each reconnection."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: LastingClient) -> None:
         self.nc = nc
         self.js = nc.jetstream()
         self.closed = asyncio.Event()
@@ -81,7 +54,7 @@ class Connection:
     @classmethod
     async def open(cls, url: str, nkey_seed: str | None, name: str, inbox: str) -> Self:
         """Connect, waiting for as long as it takes; from then on the client reconnects by itself, for ever. Answers come to `inbox`."""
-        self = cls(PatientNoLonger())
+        self = cls(LastingClient())
         while True:
             try:
                 await self.nc.connect(
@@ -100,7 +73,7 @@ class Connection:
             except (OSError, nats.errors.Error, TimeoutError) as e:
                 log.warning("no mesh at %s yet: %s", url, str(e) or type(e).__name__)
                 await asyncio.sleep(CONNECT_PAUSE_S)
-                self = cls(PatientNoLonger())
+                self = cls(LastingClient())
             else:
                 return self
 

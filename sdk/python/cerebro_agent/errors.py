@@ -8,6 +8,11 @@ AgentError
 └── SkillError    raised by a skill: the work could not be done
 """
 
+import msgspec
+
+BAD_BODY = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding a body raises that is none: every one of them may be sent by somebody else."""
+
 
 class AgentError(Exception):
     """Something went wrong between this agent and the mesh."""

@@ -9,7 +9,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from cerebro_agent.connection import Connection
-from cerebro_agent.errors import AgentError, Refused
+from cerebro_agent.errors import BAD_BODY, AgentError, Refused
 from cerebro_agent.messages import Artifact, AssignedTask, Assignment, Progress, TaskView
 from cerebro_agent.names import Names
 
@@ -90,7 +90,12 @@ class Task:
         if kind in {"finished", "cancel"} or (kind == "assigned" and _fence(msg.data) > self._fence):
             self.lost.set()
         elif kind == "input":
-            self._answered(int((msg.headers or {}).get("Nats-Sequence", 0)), msgspec.json.decode(msg.data))
+            try:
+                answer = msgspec.json.decode(msg.data)
+            except BAD_BODY as e:
+                log.warning("%s is no answer: %s", msg.subject, e)
+                return
+            self._answered(int((msg.headers or {}).get("Nats-Sequence", 0)), answer)
 
     def _answered(self, seq: int, body: Any) -> None:
         if seq > self._asked_at and isinstance(body, dict) and "message" in body:
@@ -110,6 +115,8 @@ class Task:
         if view.finished_at or view.fence > self._fence or (view.fence == self._fence and view.assigned_to != agent):
             self.lost.set()
         for entry in view.history:
+            if entry.entry in {"result", "failed"} and isinstance(entry.body, dict) and entry.body.get("fence") == self._fence:
+                self.lost.set()  # its outcome stands, and the mesh has only not written its end yet
             if entry.entry == "input" and self._progress.state == "input_required":
                 self._answered(entry.seq, entry.body)
 
@@ -118,7 +125,7 @@ def _fence(data: bytes) -> int:
     """The fence of an assignment; 0 where it is none."""
     try:
         return msgspec.json.decode(data, type=Fenced).fence
-    except msgspec.MsgspecError:
+    except BAD_BODY:
         return 0
 
 

@@ -9,7 +9,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from cerebro_agent.connection import Connection, derived
-from cerebro_agent.errors import AgentError
+from cerebro_agent.errors import BAD_BODY, AgentError
 from cerebro_agent.messages import Proposal, Vote
 from cerebro_agent.names import Names
 
@@ -56,7 +56,7 @@ class Votes:
     async def _hear(self, msg: Msg) -> None:
         try:
             opened = msgspec.json.decode(msg.data, type=Proposal)
-        except msgspec.MsgspecError as e:
+        except BAD_BODY as e:
             log.warning("%s is no proposal: %s", msg.subject, e)
             return
         self._take(msgspec.structs.replace(opened, proposal_id=self._names.token(msg.subject, 2)))

@@ -14,7 +14,7 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from cerebro_agent.connection import Connection, derived
-from cerebro_agent.errors import AgentError, SkillError, TooLarge, Unavailable
+from cerebro_agent.errors import BAD_BODY, AgentError, SkillError, TooLarge, Unavailable
 from cerebro_agent.messages import AssignedTask, Assignment, Reply, TaskError
 from cerebro_agent.names import Names
 from cerebro_agent.skills import Skill
@@ -104,11 +104,8 @@ class Work:
         """One assignment, from its delivery to its outcome on the log; given back where it cannot be said how it stands."""
         done: bool | None = False
         try:
-            assignment = msgspec.json.decode(msg.data, type=Assignment)
-            done = await self._once(assignment, msg)
-        except msgspec.MsgspecError:
-            log.exception("%s is no assignment", msg.subject)
-            done = True
+            assignment = self._read(msg)
+            done = assignment is None or await self._once(assignment, msg)
         finally:
             self._taken -= 1
             self._changed.set()
@@ -129,6 +126,14 @@ class Work:
             return done
         finally:
             self._under_way.discard(key)
+
+    @staticmethod
+    def _read(msg: Msg) -> Assignment | None:
+        try:
+            return msgspec.json.decode(msg.data, type=Assignment)
+        except BAD_BODY as e:
+            log.warning("%s is no assignment: %s", msg.subject, e)
+            return None
 
     async def _perform(self, assignment: Assignment, msg: Msg) -> bool:
         """Run the skill until it ends or the task is no longer ours (cancelled, expired, another fence)."""

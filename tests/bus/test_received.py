@@ -1,0 +1,37 @@
+"""What a NATS client makes of what client libraries do not write, or of answers that nobody waits for: it reads on."""
+
+import asyncio
+
+import pytest
+from nats.aio.client import Client
+
+from bus.received import guarded
+from cerebro_agent.client import LastingClient
+
+UNREADABLE = (b"NATS/1.0 \xff\xff\xff\r\n\r\n", b"NATS/1.0\r\n", b"\xff\xff", b"NATS/1.0 200 \xff\r\na: 1\r\n\r\n")
+
+
+@pytest.fixture(params=["ours", "the SDK's"])
+def client(request) -> Client:
+    return guarded(Client()) if request.param == "ours" else LastingClient()
+
+
+@pytest.mark.parametrize("block", UNREADABLE)
+async def test_headers_that_cannot_be_read_are_those_that_can(client: Client, block: bytes) -> None:
+    assert (await client._process_headers(block) or {}) == ({"a": "1"} if b"a: 1" in block else {})
+
+
+async def test_good_headers_are_read(client: Client) -> None:
+    assert await client._process_headers(b"NATS/1.0\r\na: 1\r\n\r\n") == {"a": "1"}
+
+
+async def test_an_answer_to_a_flush_that_was_given_up_is_passed_over(client: Client) -> None:
+    given_up, waited_for = (asyncio.get_running_loop().create_future() for _ in range(2))
+    client._pongs = [given_up, waited_for]
+    given_up.cancel()
+    await client._process_pong()
+    assert not waited_for.done()
+    await client._process_pong()
+    assert waited_for.done()
+    await client._process_pong()  # one too many
+    assert client._pongs == []
