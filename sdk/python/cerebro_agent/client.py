@@ -1,4 +1,4 @@
-"""nats-py's client, which nothing that comes, or does not, keeps from reading: by itself it stops without closing, or waits, at three things."""
+"""nats-py's client, which nothing that comes, or does not come, keeps from reading: by itself it stops, or waits, at three things."""
 
 import asyncio
 import logging
