@@ -29,6 +29,10 @@ SEQ_MAX: Final = 2**63 - 1  # of a bigint
 COMPARE_S_MAX: Final = 5.0
 """Longest time in which every vector is compared while there is no index."""
 
+COMPARE_AGAIN_S: Final = 30.0
+"""Where it took longer it is not tried again for this time."""
+TOO_SLOW: Final = "the index of vectors is being made, and to compare every vector takes too long"
+
 
 class NoIndexYet(Unavailable):
     """The vectors cannot be searched just now: searches go on by text."""
@@ -77,6 +81,7 @@ class Arms:
         self._settings = settings
         self._nearest = statement("vector_arm_nearest", space=space.id, dimensions=space.dimensions) if space else None
         self._indexed = False
+        self._compare_at = 0.0
 
     def begin(self, asked: SearchRequest) -> None:
         """Embed the question already: of all that `reach` has to wait for, it takes longest."""
@@ -115,11 +120,20 @@ class Arms:
             found = await self._database.rows(self._nearest, vector, *filters, most)
             if len(found) >= most:
                 return _arm(found, most)
+        asked = (vector, *filters, most, self._space.id)
+        return _arm(await (self._database.rows(EXACT, *asked) if indexed else self._compared(asked)), most)
+
+    async def _compared(self, asked: Sequence[Any]) -> list[asyncpg.Record]:
+        """The nearest while there is no index. Where that took too long it is not begun again for a while: it takes the index's time."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._compare_at:
+            raise NoIndexYet(TOO_SLOW)
         try:
-            async with asyncio.timeout(None if indexed else COMPARE_S_MAX):
-                return _arm(await self._database.rows(EXACT, vector, *filters, most, self._space.id), most)
+            async with asyncio.timeout(COMPARE_S_MAX):
+                return await self._database.rows(EXACT, *asked)
         except TimeoutError:
-            raise NoIndexYet("the index of vectors is being made, and to compare every vector takes too long") from None
+            self._compare_at = loop.time() + COMPARE_AGAIN_S
+            raise NoIndexYet(TOO_SLOW) from None
 
     async def _is_indexed(self, space: Space) -> bool:
         self._indexed = self._indexed or await is_whole(self._database, space)
