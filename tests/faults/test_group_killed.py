@@ -17,6 +17,7 @@ from bus.settings import BusSettings
 from cerebro.embedded.nats import NatsServer
 from schemas.learning import Lesson
 
+pytestmark = pytest.mark.faults
 PUBLISHERS = 60
 KILLS = 4
 BETWEEN_KILLS_S = 0.7

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 import pytest_asyncio
+from nats.js.errors import NoKeysError
 
 from bus import streams, subjects
 from bus.connection import Bus, Stored
@@ -30,6 +31,7 @@ from schemas.learning import Lesson
 from schemas.memory import Action, Await, ById, RecentFilter, WorkingFilter, WorkingPut
 from schemas.tasks import AssignedTask, Assignment, Finished, Result, Submission
 from tests.integration.acting import actor
+from tests.integration.rest import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -294,10 +296,12 @@ class TestPayloads:
             await bus.publish(subjects.AFFECT, feeling, agent=agent)
         assert (await forget(bus, agent_id=ops)).episodes == 2
         kv = await bus.kv("affect")
-        async with asyncio.timeout(15):
-            while f"{ops}-2" not in (keys := await kv.keys()):
-                await asyncio.sleep(0.05)
-        assert ops not in keys
+
+        async def made_again() -> Any:
+            keys = await kv.keys()
+            return keys if f"{ops}-2" in keys else None
+
+        assert ops not in await eventually(made_again, away=(NoKeysError,))
 
 
 class TestWorkingMemory:

@@ -166,8 +166,12 @@ class TestStdio:
     async def test_a_host_that_starts_it_itself_has_the_same_tools(self, up: Up) -> None:
         async with Client(over_stdio(up)) as host:
             stored = await use(host, "memory_store", action_type="note", action_details={"text": "The dirigible leaves at noon."})
-            found = await use(host, "memory_search", query="When does the dirigible leave?", agent_id="clerk", limit=1)
-            assert found["results"][0]["id"] == stored["episode_id"]
+
+            async def first() -> bool:
+                found = await use(host, "memory_search", query="When does the dirigible leave?", agent_id="clerk", limit=1)
+                return bool(found["results"][0]["id"] == stored["episode_id"])
+
+            await eventually(first)  # its vector comes a moment after its words
             assert (await use(host, "consensus_propose", title="Go on", attributes=GOOD))["status"] == "accepted"
             assert (await use(host, "lesson_broadcast", topic="airships", content="Mind the wind.", wait_s=10))["integrated_by"]
             plan = {"tasks": [{"id": "a", "estimate": 2}]}
