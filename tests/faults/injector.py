@@ -147,9 +147,8 @@ class Injector:
         """What is not as it should be yet."""
         run = self._up.run
         for hit in hits:
-            if hit.victim != BACKEND and (
-                not alive(run.processes[hit.victim]) or (hit.stop_s is None and run.processes[hit.victim] == hit.pid)
-            ):
+            now = run.processes.get(hit.victim)  # what is between two lives is not listed
+            if hit.victim != BACKEND and (now is None or not alive(now) or (hit.stop_s is None and now == hit.pid)):
                 return f"{hit.victim} is not back"
         try:
             answer = await http.post(f"{run.http}/memory/action", json={"action_type": "well", "agent_id": "well"})
