@@ -6,6 +6,9 @@ happens again after every restart. Here such a block has those headers that can 
 
 Likewise the server's answer to a flush that was given up meanwhile, by a time-out or by who waited for it: nats-py would set the result
 of a future that is cancelled, which raises there too. Here that answer is counted, and nobody is told.
+
+And nats-py's flush overtakes what waits to be sent, as it writes its question past that: whoever had subscribed and flushed was now and
+then not heard yet. Here what waits is written first.
 """
 
 import asyncio
@@ -22,7 +25,7 @@ BAD_BLOCK = (IndexError, ValueError)
 
 def guarded(nc: Client) -> Client:
     """The connection itself, which from here on passes over headers that cannot be read and answers that nobody waits for."""
-    read, answered = nc._process_headers, nc._process_pong  # noqa: SLF001 - nats-py has no other place for it
+    read, answered, ask = nc._process_headers, nc._process_pong, nc._send_ping  # noqa: SLF001 - nats-py has no other place for it
 
     async def readable(headers: Any) -> dict[str, str] | None:
         try:
@@ -36,5 +39,11 @@ def guarded(nc: Client) -> Client:
             nc._pongs[0] = asyncio.get_running_loop().create_future()  # noqa: SLF001 - in its place, as answers come in order
         await answered()
 
-    nc._process_headers, nc._process_pong = readable, awaited  # type: ignore[method-assign]  # noqa: SLF001
+    async def in_its_turn(future: asyncio.Future[Any] | None = None) -> None:
+        if nc.is_connected and nc._pending:  # noqa: SLF001
+            nc._transport.writelines(nc._pending)  # type: ignore[union-attr]  # noqa: SLF001
+            nc._pending, nc._pending_data_size = [], 0  # noqa: SLF001
+        await ask(future)
+
+    nc._process_headers, nc._process_pong, nc._send_ping = readable, awaited, in_its_turn  # type: ignore[method-assign]  # noqa: SLF001
     return nc

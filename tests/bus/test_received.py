@@ -35,3 +35,16 @@ async def test_an_answer_to_a_flush_that_was_given_up_is_passed_over(client: Cli
     assert waited_for.done()
     await client._process_pong()  # one too many
     assert client._pongs == []
+
+
+async def test_a_flush_does_not_overtake_what_waits_to_be_sent(client: Client, nats_url: str) -> None:
+    await client.connect(nats_url)
+    sent: list[bytes] = []
+    write, writelines = client._transport.write, client._transport.writelines
+    client._transport.write = lambda data: (sent.append(bytes(data)), write(data))
+    client._transport.writelines = lambda lines: (sent.append(b"".join(lines)), writelines(lines))
+    await client.subscribe("heard.in.time")
+    await client.flush()
+    said = b"".join(sent)
+    assert 0 <= said.find(b"SUB heard.in.time") < said.find(b"PING")
+    await client.close()

@@ -47,7 +47,10 @@ class TestLock:
 
 class TestLeftovers:
     def test_a_process_of_an_earlier_run_is_ended(self) -> None:
-        left = subprocess.Popen([sys.executable, "-c", "input()", "cerebro"], stdin=subprocess.PIPE)
+        begun = [sys.executable, "-c", "print(flush=True); input()", "cerebro"]
+        left = subprocess.Popen(begun, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert left.stdout is not None
+        left.stdout.readline()  # until it runs, the kernel may not show its words yet
         started = {"nexus": psutil.Process(left.pid).create_time()}
         assert end_leftovers(Run("", "", "", "", {"nexus": left.pid}, started)) == ["nexus"]
         left.communicate()

@@ -30,6 +30,12 @@ class LastingClient(Client):
             self._pongs[0] = asyncio.get_running_loop().create_future()  # in its place, as answers come in order
         await super()._process_pong()
 
+    async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
+        if self.is_connected and self._pending and self._transport is not None:  # or a flush would overtake what waits to be sent
+            self._transport.writelines(self._pending)
+            self._pending, self._pending_data_size = [], 0
+        await super()._send_ping(future)
+
     async def _connect_to_server(self, s: Any) -> None:
         await super()._connect_to_server(s)
         transport: Any = self._transport
