@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 
 from agents.profiles import load
+from bus import on_disk
 from bus.connection import Bus
 from bus.errors import CerebroError, bad_request
 from cerebro import runfile
 from cerebro.backup import manifest
-from cerebro.backup.compressed import to_disk
 from cerebro.backup.drill import drill
 from cerebro.backup.restoring import restore, restore_keys
 from cerebro.backup.taking import old, take
@@ -144,7 +144,7 @@ async def _restore(parsed: argparse.Namespace) -> None:
         async with _servers(parsed.data, "always" if parsed.keep_log else SYNC_OF_RESTORE) as settings:
             await restore(parsed.folder, kept, settings.bus, settings.memory, print, keep_log=parsed.keep_log)
         if EXTERNAL["nats"] not in os.environ:
-            await asyncio.to_thread(to_disk, parsed.data / "nats")
+            await asyncio.to_thread(on_disk.sync_tree, parsed.data / "nats")
     print(f"restored; start it with: cerebro up --data {parsed.data}")
 
 

@@ -41,13 +41,3 @@ def pieces(path: Path) -> Iterator[bytes]:
     """What was written, piece by piece."""
     with path.open("rb") as raw:
         yield from zstandard.ZstdDecompressor().read_to_iter(raw, read_size=READ_BYTES, write_size=READ_BYTES)
-
-
-def to_disk(folder: Path) -> None:
-    """Bring what is below a folder to disk, with the names that it has."""
-    for path in (folder, *folder.rglob("*")):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -15,6 +15,7 @@ import psutil
 
 from cerebro.supervision import Policy
 from tests.faults.report import Report
+from tests.faults.well import unwell
 from tests.integration.launched import Up, alive
 
 BACKEND: Final = "backend"
@@ -150,15 +151,4 @@ class Injector:
             now = run.processes.get(hit.victim)  # what is between two lives is not listed
             if hit.victim != BACKEND and (now is None or not alive(now) or (hit.stop_s is None and now == hit.pid)):
                 return f"{hit.victim} is not back"
-        try:
-            answer = await http.post(f"{run.http}/memory/action", json={"action_type": "well", "agent_id": "well"})
-            if not answer.is_success:
-                return f"a write was answered with {answer.status_code}"
-            health = (await http.get(f"{run.http}/health")).json()
-        except (httpx.HTTPError, ValueError) as e:
-            return f"{type(e).__name__}: {e}"
-        if health["status"] == "healthy":
-            return ""
-        parts = health["components"]
-        parts |= parts.pop("agents") | parts.pop("memory_components")
-        return f"not healthy: { {name: part['detail'] for name, part in parts.items() if part['status'] != 'healthy'} }"
+        return await unwell(http, run.http, persisted=False)

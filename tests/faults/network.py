@@ -16,6 +16,7 @@ import msgspec
 from tests.faults.behind import Behind
 from tests.faults.proxy import BOTH, Direction, Proxy, Weather
 from tests.faults.report import Report
+from tests.faults.well import unwell
 
 LASTS_S: Final = (0.2, 10.0)
 """How long what passes lasts: less and more than a lease, a statement's time and a connection's."""
@@ -125,27 +126,11 @@ class Network:
 async def well(mesh: Behind, wait_s: float = WELL_S) -> list[str]:
     """Wait until what is written is persisted and everything is healthy; what is not, if that takes too long."""
     last = "nobody looked"
-    async with httpx.AsyncClient(base_url=mesh.run.http, timeout=20.0, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=20.0, trust_env=False) as http:
         try:
             async with asyncio.timeout(wait_s):
-                while last := await unwell(http):
+                while last := await unwell(http, mesh.run.http, persisted=True):
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             return [f"not well again within {wait_s:g} s: {last}"]
     return []
-
-
-async def unwell(http: httpx.AsyncClient) -> str:
-    """What is not as it should be now; empty where all is."""
-    try:
-        answer = await http.post("/memory/action?wait=persisted", json={"action_type": "well", "agent_id": "well"})
-        if answer.status_code != httpx.codes.CREATED:
-            return f"a write that is to be persisted was answered with {answer.status_code}"
-        health = (await http.get("/health")).json()
-    except (httpx.HTTPError, ValueError) as e:
-        return f"{type(e).__name__}: {e}"
-    if health["status"] == "healthy":
-        return ""
-    parts = health["components"]
-    parts |= parts.pop("agents") | parts.pop("memory_components")
-    return f"not healthy: { {name: part['detail'] for name, part in parts.items() if part['status'] != 'healthy'} }"
