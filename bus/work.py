@@ -76,20 +76,28 @@ class Work:
         self._consumer = work_of(bus, row, agent, lease_s)
         self._under_way: set[str] = set()
         self._done: deque[str] = deque(maxlen=DONE_LEN_MAX)
-        self.running = 0
+
+    @property
+    def running(self) -> int:
+        """How many pieces this instance works on."""
+        return len(self._under_way)
 
     async def run(self) -> None:
         """Work for ever. What is under way when this is cancelled goes back to the server at once."""
         async with asyncio.TaskGroup() as group:
             async for batch in self._consumer:
                 for delivery in batch:
-                    if delivery.entry.event_id in self._under_way:
-                        log.info("%s was handed out again, and is still worked on", delivery.entry.subject)
-                        continue
-                    self.running += 1
-                    self._under_way.add(delivery.entry.event_id)
-                    group.create_task(self._one(delivery), name=f"work on {delivery.entry.subject}")
+                    self.take(delivery, group)
                 await self._room()
+
+    def take(self, delivery: Delivery, group: asyncio.TaskGroup) -> None:
+        """Begin with what was handed out, in a task of `group`, unless it is under way."""
+        entry = delivery.entry
+        if entry.event_id in self._under_way:
+            log.info("%s was handed out again, and is still worked on", entry.subject)
+            return
+        self._under_way.add(entry.event_id)
+        group.create_task(self._one(delivery), name=f"work on {entry.subject}")
 
     async def remove(self) -> None:
         """Let the server forget this agent's place in the log, once it has ended for good. Raises `Unavailable`."""
@@ -110,7 +118,6 @@ class Work:
         try:
             outcome = await self._outcome(delivery)
         finally:
-            self.running -= 1
             self._under_way.discard(delivery.entry.event_id)
             if isinstance(outcome, Ack):
                 self._done.append(delivery.entry.event_id)

@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -113,7 +114,8 @@ class Node:
 
     def _compose_worker(self) -> None:
         world, name = self.world, self.agent
-        skills = {s: Skill(name=s, description="", input=dict[str, Any], output=Any, run=world.perform) for s in SKILLS_OF[name]}
+        run = partial(world.perform, self.instance)
+        skills = {s: Skill(name=s, description="", input=dict[str, Any], output=Any, run=run) for s in SKILLS_OF[name]}
         self.worker = Worker(self.tasks, skills)
         self.work = VirtualWork(world.works[name], self)
 

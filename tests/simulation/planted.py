@@ -27,6 +27,7 @@ from agents.tasks.actor import Tasks
 from agents.tasks.book import Book
 from agents.tasks.worker import Worker
 from bus.connection import Bus
+from bus.work import Work
 from tests.simulation.server import VirtualServer
 from tests.simulation.world import simulate
 
@@ -149,6 +150,7 @@ BUGS: tuple[Planted, ...] = (
     Planted("success fades by the local clock", "tasks", Book._task, "earned.domain, entry.time,", "earned.domain, datetime.now(UTC),"),
     Planted("a task that is being given counts twice", "tasks", Tasks._booked_now, " if not self._shows(task_id, fence)", ""),
     Planted("who has a task when it is cancelled has done it", "tasks", tasks.credit, 'after.outcome.status == "succeeded"', "True"),
+    Planted("what is under way is begun again", "tasks", Work.take, "entry.event_id in self._under_way", "False"),
     Planted("work is given up while it may still be ours", "tasks", Worker._tell, "while self._held(assignment)", "while False"),
     Planted("a receipt has a new id each time", "learning", Learning._integrate, '"integrated")', '"integrated", self._bus.clock())'),
     Planted(

@@ -64,9 +64,7 @@ class VirtualWork:
             and work.running < node.tasks.capacity()
             and (found := self._queue.next(node.world.loop.time()))
         ):
-            seq, delivered = found
-            work.running += 1
-            node.create_task(work._one(self._delivery(seq, delivered)), name=f"work on {seq}")
+            work.take(self._delivery(*found), node)
 
     def _delivery(self, seq: int, delivered: int) -> Delivery:
         message = self._node.world.server.messages[seq]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +89,7 @@ class World:
         self._heard_s: dict[str, float] = {}
         self._born = 0
         self._seen = 0
+        self._performing: Counter[tuple[str, str]] = Counter()
         self._unsaid = 0
         self._outside = VirtualClient(self.loop, self.server, self.network, self.heard)
         self._bus = WatchedBus(self.acknowledged, self._outside, lambda: START_S + self.loop.time())
@@ -132,9 +134,16 @@ class World:
         """How many of the entries that wait a reader gets at once."""
         return self.rng.randint(1, waiting) if waiting and not self._healed and self.rng.random() < 0.3 else waiting
 
-    async def perform(self, context: Any, given: dict[str, Any]) -> dict[str, Any]:
-        """The one skill there is: takes its time, fails at times."""
-        await passes(given["takes_s"])
+    async def perform(self, instance: str, context: Any, given: dict[str, Any]) -> dict[str, Any]:
+        """The one skill there is: takes its time, fails at times. No instance performs one task twice at a time."""
+        doing = (instance, context.task_id)
+        self._performing[doing] += 1
+        try:
+            await passes(given["takes_s"])
+            if self._performing[doing] > 1:
+                self.broken = self.broken or f"at {self.loop.time():.3f} s {instance} performs {context.task_id} twice at a time"
+        finally:
+            self._performing[doing] -= 1
         if self.rng.random() < given["fails"]:
             raise SkillError("bad_luck", "it did not work out", retryable=self.rng.random() < 0.7)
         return {"by": context.agent, "run": self.rng.random()}
