@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 
 from bus import entries as entries_
 from bus import subjects
-from bus.connection import Bus
-from bus.errors import Unavailable
+from bus.connection import Bus, Outgoing, Stored
+from bus.errors import Conflict, Unavailable
 from bus.pull import NS, Pull
 from schemas.entry import Entry, Malformed
 
@@ -149,6 +149,21 @@ async def entries(
     except TimeoutError as e:
         raise Unavailable(f"the log was not read within {timeout_s:g} s") from e
     return found
+
+
+async def put_next(bus: Bus, out: Outgoing) -> Stored:
+    """Compare-and-set by what can be read: malformed entries, which no fold sees, do not stand in the way of what is expected to be the
+    last, nor does it matter that the log has aged that one out. Raises as `Bus.put`, `Conflict` where an entry has come between.
+    """
+    try:
+        return await bus.put(out)
+    except Conflict:
+        expected = out.expect_last_seq or 0
+        since = await entries(bus, [out.expect_subject or out.row.subject(**out.tokens)], after_seq=expected)
+        last = since[-1].seq if since else 0
+        if last == expected or any(isinstance(entry, Entry) for entry in since):
+            raise
+        return await bus.put(msgspec.structs.replace(out, expect_last_seq=last))
 
 
 async def last_seq(bus: Bus, subject: str, stream: str = subjects.MESH) -> int:

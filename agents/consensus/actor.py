@@ -17,10 +17,11 @@ from agents.protocol import Duty, Question
 from agents.recall import Noted
 from agents.settings import AgentSettings
 from bus import subjects
-from bus.connection import Bus
+from bus.connection import Bus, Outgoing
 from bus.errors import Conflict, not_found
 from bus.ids import derived
-from bus.log import entries
+from bus.log import entries, put_next
+from bus.subjects import Subject
 from schemas.consensus import Deadline, Decision, ProposalFilter, ProposalPage, ProposalView
 from schemas.dead import DeadLetter
 from schemas.entry import Entry
@@ -124,7 +125,7 @@ class Consensus:
         except ValueError as e:
             await self._refuse(state, str(e))
             return
-        await self._bus.publish(subjects.OPENED, opened, proposal=ident, expect_last_seq=0, expect_subject=_ours(ident))
+        await self._first(subjects.OPENED, opened, ident, expect_subject=_ours(ident))
         schedule = {
             "Nats-Schedule": f"@at {deadline}",
             "Nats-Schedule-Target": self._bus.wire(subjects.TIME_IS_UP.subject(proposal=ident)),
@@ -138,7 +139,7 @@ class Consensus:
         Who is there is not the same for every replica; so the log says that it is refused, and whether it was opened before.
         """
         ident = state.proposal_id
-        await self._bus.publish(subjects.DECISION, rules.refusal(state), proposal=ident, expect_last_seq=0, expect_subject=_ours(ident))
+        await self._first(subjects.DECISION, rules.refusal(state), ident, expect_subject=_ours(ident))
         letter = DeadLetter(
             reason=reason,
             subject=subjects.PROPOSAL.subject(proposal=state.proposal_id, agent=state.proposer),
@@ -169,14 +170,20 @@ class Consensus:
 
     async def _decide(self, ident: str, decision: Decision) -> None:
         """Write the decision down; where another replica was first, its decision is the same, and the fold adopts it."""
-        await self._bus.publish(subjects.DECISION, decision, proposal=ident, expect_last_seq=0)
+        await self._first(subjects.DECISION, decision, ident)
 
     async def _lapse(self, ident: str) -> None:
         """The server's deadline did not come (a log restored without its schedule): every consensus ends all the same."""
         try:
-            await self._bus.publish(subjects.DEADLINE, Deadline(proposal=ident), proposal=ident, expect_last_seq=0)
+            await self._first(subjects.DEADLINE, Deadline(proposal=ident), ident)
         except Conflict:
             log.info("the deadline of %s stands already", ident)
+
+    async def _first(self, row: Subject, body: object, ident: str, expect_subject: str | None = None) -> None:
+        """Say it of a proposal as the first on its subject, or on all of `expect_subject`."""
+        await put_next(
+            self._bus, Outgoing(row=row, body=body, tokens={"proposal": ident}, expect_last_seq=0, expect_subject=expect_subject)
+        )
 
     # the questions
 

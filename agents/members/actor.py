@@ -15,9 +15,9 @@ from agents.members.refusals import Refusals
 from agents.protocol import Duty, Question
 from agents.sound_schema import unsound
 from bus import presence, subjects
-from bus.connection import Bus
-from bus.errors import Conflict, Unavailable
-from bus.log import entries
+from bus.connection import Bus, Outgoing
+from bus.errors import Unavailable
+from bus.log import put_next
 from schemas.entry import Entry
 from schemas.members import AgentsView, AskAll, MembershipChange, Profile
 
@@ -166,12 +166,7 @@ class Members:
         """Log what was due when `seq` was the latest about that agent; what another one logged since is not logged again."""
         if change.profile and rules.taken(self.roster, agent, change.instance, change.profile):
             return  # another one has joined under this name since
-        try:
-            await self._bus.publish(subjects.MEMBER, change, agent=agent, expect_last_seq=seq)
-        except Conflict:
-            # Either another replica was first, which the fold will show, or the log has aged our last entry out.
-            if seq and not await entries(self._bus, [subjects.MEMBER.subject(agent=agent)]):
-                await self._bus.publish(subjects.MEMBER, change, agent=agent, expect_last_seq=0)
+        await put_next(self._bus, Outgoing(row=subjects.MEMBER, body=change, tokens={"agent": agent}, expect_last_seq=seq))
 
     def questions(self) -> Sequence[Question]:
         return [(subjects.ASK_AGENTS, self._agents)]

@@ -26,8 +26,8 @@ from bus import subjects
 from bus.connection import Bus, Outgoing
 from bus.errors import Conflict, TooLarge, not_found
 from bus.ids import derived
-from bus.log import entries
-from schemas.entry import Entry, Malformed
+from bus.log import entries, put_next
+from schemas.entry import Entry
 from schemas.members import Ask, Profile
 from schemas.tasks import AssignedTask, Assignment, Finished, Score, Split, Submission, TaskDetail, TaskFilter, TaskPage
 
@@ -258,20 +258,11 @@ class Tasks:
                 await self._finish(parent, rules.failed("too_large", f"the input of {child.title} is larger than one message may be"))
 
     async def _write(self, state: TaskState, out: Outgoing) -> None:
-        """Compare-and-set over everything about the task. Malformed entries, which no fold sees, do not stand in the way.
-
-        Raises `Conflict` where the log holds something that this fold has not read: then the next look decides anew.
-        """
-        try:
-            await self._put_if(out, state.task_id, state.last_seq)
-        except Conflict:
-            unread = await entries(self.bus, [_aggregate(state.task_id)], after_seq=state.last_seq)
-            if not unread or not all(isinstance(e, Malformed) for e in unread):
-                raise
-            await self._put_if(out, state.task_id, unread[-1].seq)
+        """Compare-and-set over everything about the task: where the log holds what this fold has not read, the next look decides anew."""
+        await self._put_if(out, state.task_id, state.last_seq)
 
     async def _put_if(self, out: Outgoing, task_id: str, last_seq: int) -> None:
-        await self.bus.put(replace(out, expect_last_seq=last_seq, expect_subject=_aggregate(task_id)))
+        await put_next(self.bus, replace(out, expect_last_seq=last_seq, expect_subject=_aggregate(task_id)))
 
     # questions
 

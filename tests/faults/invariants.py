@@ -30,9 +30,9 @@ from bus.log import bounds, entries
 from schemas.consensus import Decision, Proposal, ProposalView
 from schemas.entry import Entry, Malformed
 from schemas.learning import Lesson
-from schemas.members import Ask
+from schemas.members import Ask, MembershipChange
 from schemas.tasks import Finished, Result, Submission, TaskDetail
-from tests.faults.load import ACTION, AGENTS, HAND, Load
+from tests.faults.load import ACTION, AGENTS, Load
 from tests.faults.verdict import Verdict
 from tests.fuzz import watch
 from tests.integration.launched import Up
@@ -89,8 +89,8 @@ class Ledger:
                 self.malformed.append(entry)
                 continue
             self.entries.append(entry)
-            if entry.name == subjects.MEMBER.name and entry.agent.startswith(HAND):
-                self.skills.setdefault(entry.agent, [f"effect_{entry.agent.removeprefix(HAND)}"])
+            if isinstance(entry.body, MembershipChange) and entry.body.profile is not None:
+                self.skills.setdefault(entry.agent, entry.body.profile.skill_names())
             try:
                 self.oracle.take(entry)
             except Broken as e:

@@ -124,7 +124,9 @@ BUGS: Final = (
         name="a decision is written without compare-and-set",
         changes=(
             Change(
-                CONSENSUS, "subjects.DECISION, decision, proposal=ident, expect_last_seq=0)", "subjects.DECISION, decision, proposal=ident)"
+                CONSENSUS,
+                "self._first(subjects.DECISION, decision, ident)",
+                "self._bus.publish(subjects.DECISION, decision, proposal=ident)",
             ),
         ),
         victims=("nexus", "aria", "ricardo"),

@@ -26,7 +26,8 @@ STARTING_S: Final = (0.3, 12.0)
 
 
 def agent(action: str, name: str, data: Path) -> None:
-    subprocess.run([*AGENT, action, name, "--data", data], check=True, capture_output=True, timeout=60)
+    ended = subprocess.run([*AGENT, action, name, "--data", data], check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, (action, name, ended.stdout, ended.stderr)
 
 
 async def admits(up: Up, name: str) -> bool:

@@ -4,10 +4,11 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import nats
 
 from bus.ids import uuid7
-from tests.integration.rest import BAD, GOOD, client, get, post
+from tests.integration.rest import BAD, GOOD, client, eventually, get, post
 
 
 async def test_good_attributes_are_accepted_two_of_three_on_a_fresh_mesh(mesh: dict[str, Any]) -> None:
@@ -103,3 +104,24 @@ async def test_what_cannot_be_voted_on_is_refused_at_the_door_and_a_dead_letter_
             assert letter["reason"]
     finally:
         await connection.close()
+
+
+async def test_what_nobody_can_read_does_not_stand_in_the_way(mesh: dict[str, Any]) -> None:
+    """Where the mesh wants to be the first to say something of a proposal, only an entry that can be read was before it."""
+    connection = await nats.connect(**mesh["credentials"])
+    try:
+        for row in ("opened", "decision"):
+            ident = uuid7()
+            await connection.jetstream().publish(f"mesh.consensus.{ident}.{row}", b"{no json")
+            proposal = {"title": f"Go on all the same {ident}", "attributes": GOOD, "timeout_s": 20}
+            await connection.jetstream().publish(f"mesh.consensus.{ident}.proposal.operator", json.dumps(proposal).encode())
+            async with client(mesh["http"]) as http:
+                found = await eventually(lambda ident=ident, http=http: _decided(http, ident))
+            assert (found["status"], found["choice"]) == ("accepted", "approve"), row
+    finally:
+        await connection.close()
+
+
+async def _decided(http: httpx.AsyncClient, ident: str) -> Any:
+    found = await get(http, f"/neural-mesh/consensus/{ident}")
+    return found if found["status"] != "open" else None

@@ -26,6 +26,7 @@ from agents.tasks import rules as tasks
 from agents.tasks.actor import Tasks
 from agents.tasks.book import Book
 from agents.tasks.worker import Worker
+from bus import log
 from bus.connection import Bus
 from bus.work import Work
 from tests.simulation.server import VirtualServer
@@ -80,7 +81,13 @@ BUGS: tuple[Planted, ...] = (
         "rules.verdict(state) or (now > datetime.fromisoformat(state.opened.deadline)"
         " and rules.verdict(msgspec.structs.replace(state, deadline_seq=max(state.opened_seq, *(v.seq for v in state.votes), 0) + 1)))",
     ),
-    Planted("a decision is written without compare-and-set", "consensus", Consensus._decide, ", expect_last_seq=0", ""),
+    Planted(
+        "a decision is written without compare-and-set",
+        "consensus",
+        Consensus._decide,
+        "self._first(subjects.DECISION, decision, ident)",
+        "self._bus.publish(subjects.DECISION, decision, proposal=ident)",
+    ),
     Planted(
         "a decision that stands is not adopted", "consensus", consensus.apply, '"consensus.decision", Decision()', '"never", Decision()'
     ),
@@ -89,15 +96,15 @@ BUGS: tuple[Planted, ...] = (
         "proposals are opened without compare-and-set",
         "consensus",
         Consensus._open_proposal,
-        ", expect_last_seq=0, expect_subject=_ours(ident)",
-        "",
+        "self._first(subjects.OPENED, opened, ident, expect_subject=_ours(ident))",
+        "self._bus.publish(subjects.OPENED, opened, proposal=ident)",
     ),
     Planted(
         "a refusal does not look whether another replica has opened the proposal",
         "consensus",
         Consensus._refuse,
-        ", expect_last_seq=0, expect_subject=_ours(ident)",
-        "",
+        "self._first(subjects.DECISION, rules.refusal(state), ident, expect_subject=_ours(ident))",
+        "self._bus.publish(subjects.DECISION, rules.refusal(state), proposal=ident)",
     ),
     Planted(
         "an opening does not look whether another replica has refused the proposal",
@@ -182,7 +189,10 @@ BUGS: tuple[Planted, ...] = (
     Planted(
         "the last to be read is what an agent feels, not the last in the log", "emotion", emotion.apply, "entry.seq <= before.seq", "True"
     ),
-    Planted("membership is logged without compare-and-set", "learning", Members._log, ", expect_last_seq=seq", ""),
+    Planted("membership is logged without compare-and-set", "learning", Members._log, "expect_last_seq=seq", ""),
+    Planted(
+        "what nobody can read stands in the way", "consensus", log.put_next, "any(isinstance(entry, Entry) for entry in since)", "since"
+    ),
     Planted("who falls silent stays a member", "learning", members.due, '== "gone"', '== "never"'),
     Planted("a goodbye is not logged", "learning", members.apply, "before.instances - {change.instance}", "before.instances"),
     Planted("a duty that failed is forgotten", "all", Actor._perform, "attempt.failures, len(BACKOFF_S) - 1)]", "0, 0)] + 1e9"),

@@ -45,6 +45,8 @@ class Script:
 
     def write(self, kind: str) -> list[Saying]:
         """The sayings of a scenario of this kind."""
+        if self._maybe(0.1):
+            self._say(self._when(), subjects.MEMBER, POISON, agent=self._rng.choice(AGENTS))
         for each in KINDS[:-1]:
             if kind in (each, "all"):
                 getattr(self, f"_{each}")()
@@ -85,6 +87,9 @@ class Script:
         if self._maybe(0.1):  # the same id again, by somebody else
             again = msgspec.structs.replace(proposal, title="Another one", timeout_s=9.0)
             self._say(at_s + rng.uniform(-0.2, 2.0), subjects.PROPOSAL, again, proposal=ident, agent="mallory")
+        if self._maybe(0.1):  # before what the mesh says there
+            row = rng.choice([subjects.OPENED, subjects.DECISION, subjects.DEADLINE])
+            self._say(at_s + rng.uniform(-0.5, 1.0), row, POISON, proposal=ident)
 
     def _tasks(self) -> None:
         for i in range(self._rng.randint(1, 3)):
@@ -104,6 +109,10 @@ class Script:
             self._say(at_s + rng.uniform(0.1, 4.0), subjects.TASK_RESULT, body, task=ident, agent="mallory")
         if self._maybe(0.1):
             self._say(at_s + rng.uniform(0, 2.0), subjects.TASK_SUBMITTED, Submission(title="Another one"), task=ident)
+        if self._maybe(0.1):
+            self._say(at_s + rng.uniform(-0.5, 2.0), subjects.TASK_ASSIGNED, POISON, task=ident, agent=rng.choice(AGENTS))
+        if self._maybe(0.1):
+            self._say(at_s + rng.uniform(-0.5, 2.0), subjects.TASK_FINISHED, POISON, task=ident)
 
     def _task(self, ident: str) -> Submission:
         rng = self._rng
