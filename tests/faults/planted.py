@@ -1,16 +1,11 @@
-"""Planted bugs: a mesh of which one promise is broken on purpose must be caught by the run that kills it.
+"""Bugs that must be caught by the run that kills."""
 
-A bug is text replaced in the source of the product, in a copy of it, so that the list cannot rot: where the text has gone, planting fails.
-"""
-
-import shutil
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-ROOT: Final = Path(__file__).parents[2]
-ROOMS: Final = ("agents", "bus", "cerebro", "gateway", "memory", "schemas")
+from tests.faults.planting import Change
+
 ACTIONS, PERSISTER, INSERT, PASSAGES, WORK, WORKER, CONSENSUS, CONNECTION = (
     "gateway/api/actions.py",
     "memory/persister.py",
@@ -21,14 +16,6 @@ ACTIONS, PERSISTER, INSERT, PASSAGES, WORK, WORKER, CONSENSUS, CONNECTION = (
     "agents/consensus/actor.py",
     "bus/connection.py",
 )
-
-
-class Change(msgspec.Struct, frozen=True):
-    """`old`, which stands once in `file`, becomes `new`."""
-
-    file: str
-    old: str
-    new: str
 
 
 class Planted(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +92,7 @@ BUGS: Final = (
     Planted(
         name="a worker forgets the fence: it performs whatever it is handed, and its result has a new id each time",
         changes=(
-            Change(WORK, "if delivery.entry.event_id in self._under_way:", "if False:"),
+            Change(WORK, "if entry.event_id in self._under_way:", "if False:"),
             Change(WORK, "if delivery.entry.event_id in self._done:", "if False:"),
             Change(WORKER, "if self._tasks.holds(assignment.task.task_id, assignment.fence):", "if True:"),
             Change(WORKER, "while self._held(assignment):", "while True:"),
@@ -134,14 +121,3 @@ BUGS: Final = (
         shows="is decided twice",
     ),
 )
-
-
-def plant(bug: Planted, code: Path) -> None:
-    """A copy of the product in `code`, with the bug in it."""
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, code / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for change in bug.changes:
-        file = code / change.file
-        text = file.read_text()
-        assert text.count(change.old) == 1, f"{bug.name}: {change.old!r} stands {text.count(change.old)} times in {change.file}"
-        file.write_text(text.replace(change.old, change.new))

@@ -9,7 +9,8 @@ from tests.faults.behind import Behind
 from tests.faults.chances import Chances, number
 from tests.faults.invariants import LATE_S, judged
 from tests.faults.load import EPISODES, Load
-from tests.faults.planted import BUGS, plant
+from tests.faults.planted import BUGS
+from tests.faults.planting import plant
 from tests.faults.report import Report
 
 AWAY_S = number("AWAY_S")
@@ -40,7 +41,7 @@ async def test_nothing_is_acknowledged_and_afterwards_everything_goes_on(tmp_pat
 async def test_a_gateway_that_acknowledges_all_the_same_is_found(tmp_path: Path) -> None:
     """The opposite, planted."""
     [bug] = [bug for bug in BUGS if bug.name == "the gateway acknowledges before the log has it"]
-    plant(bug, tmp_path / "code")
+    plant(bug.changes, tmp_path / "code")
     chances = Chances()
     mesh = Behind(tmp_path / "data", chances.random("proxies"), code=tmp_path / "code")
     try:

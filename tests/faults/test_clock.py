@@ -21,7 +21,7 @@ from schemas.tasks import Assignment
 from tests.faults.chances import Chances
 from tests.faults.invariants import DRAIN_S, Judge
 from tests.faults.load import AGENTS, Load
-from tests.faults.planting import Bug, mesh
+from tests.faults.planting import Change, mesh
 from tests.faults.report import Report
 from tests.faults.verdict import Verdict
 from tests.integration.launched import Up
@@ -144,7 +144,7 @@ async def hour_of(up: Up) -> float:
     return float((shown - datetime.now(shown.tzinfo)).total_seconds())
 
 
-OWN_CLOCK: Final = Bug("bus.connection", "self.clock = clock or self._server_clock", "self.clock = clock or time.time")
+OWN_CLOCK: Final = Change("bus/connection.py", "self.clock = clock or self._server_clock", "self.clock = clock or time.time")
 
 
 async def test_planted(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.faults.asking import QUESTIONS, Asking, Question
 from tests.faults.chances import Chances
 from tests.faults.invariants import judged
 from tests.faults.load import Load
-from tests.faults.planting import Bug, mesh
+from tests.faults.planting import Change, mesh
 from tests.faults.report import Report
 from tests.faults.verdict import Verdict
 from tests.integration.launched import Up
@@ -172,15 +172,15 @@ async def in_mid_batch(up: Up, chances: Chances) -> Verdict:
     return await judged(up, load, 40)
 
 
-GIVES_UP: Final = Bug(
-    "memory.persister",
+GIVES_UP: Final = Change(
+    "memory/persister.py",
     '                log.warning("%d entries wait: %s", len(rows), e)\n',
     '                log.warning("%d entries are given up: %s", len(rows), e)\n                return []\n',
 )
 
 
 @pytest.mark.parametrize("bug", [GIVES_UP], ids=["a batch that failed is given up"])
-async def test_planted(bug: Bug) -> None:
+async def test_planted(bug: Change) -> None:
     """What this room would say of a persister that does not keep its promise."""
     with mesh(bugs=(bug,)) as up:
         verdict = await in_mid_batch(up, Chances(7))

@@ -25,7 +25,7 @@ from tests.faults.asking import dishonest
 from tests.faults.chances import Chances
 from tests.faults.invariants import Judge
 from tests.faults.load import AGENTS, HONEST, INPUTS, Load
-from tests.faults.planting import Bug, mesh
+from tests.faults.planting import Change, mesh
 from tests.faults.report import Report
 from tests.faults.verdict import Verdict
 from tests.fuzz import watch
@@ -298,17 +298,19 @@ async def test_on_the_bus_it_is_worked_off_and_everybody_elses_work_goes_on() ->
         assert others.ended == {"task": 2, "proposal": 2}
 
 
+DISHONEST: Final = Change("gateway/dispatch.py", 'raise Unavailable(f"{self._gate.requests}', 'raise RuntimeError(f"{self._gate.requests}')
+NO_LIMIT: Final = Change("agents/learning/flood.py", "if len(taken) >= self._per_minute_max:", "if len(taken) < 0:")
+
+
 async def test_planted_refusals_that_say_nothing_are_seen() -> None:
-    bug = Bug("gateway.dispatch", 'raise Unavailable(f"{self._gate.requests}', 'raise RuntimeError(f"{self._gate.requests}')
     chances = Chances(7)
-    with mesh(DOOR, (bug,)) as up:
+    with mesh(DOOR, (DISHONEST,)) as up:
         _, flooder, _ = await at_the_door(up, chances, Report("planted", chances), 3.0)
     assert any(fault.startswith(("/memory", "/neural-mesh")) and ": 500" in fault for fault in flooder.dishonest)
 
 
 async def test_planted_lessons_without_a_limit_are_seen() -> None:
-    bug = Bug("agents.learning.flood", "if len(taken) >= self._per_minute_max:", "if len(taken) < 0:")
     chances = Chances(7)
-    with mesh(LIMITED, (bug,)) as up:
+    with mesh(LIMITED, (NO_LIMIT,)) as up:
         verdict, _ = await on_the_bus(up, chances, Report("planted", chances), dict.fromkeys(OF_EACH, 0) | {"lesson": 300}, 0, 120)
     assert any("lessons above the limit" in broken for broken in verdict.broken), verdict.broken

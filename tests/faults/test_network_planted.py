@@ -12,14 +12,11 @@ from tests.faults.chances import Chances
 from tests.faults.invariants import Judge
 from tests.faults.load import Load
 from tests.faults.network import TROUBLES, Network, Trouble
-from tests.faults.planted import BUGS, Change, Planted, plant
+from tests.faults.planted import BUGS, Planted
+from tests.faults.planting import Change, plant, until_caught
 from tests.faults.proxy import Proxy, Weather
 from tests.faults.report import Report
 
-TROUBLES_MAX = 30
-"""Each bug must be caught within so many troubles."""
-JUDGED_EVERY = 5
-DRAIN_S = 30.0
 PACE_S = 0.02
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_500)]
 
@@ -100,27 +97,14 @@ ALL: Final = (
 @pytest.mark.parametrize("case", ALL, ids=[case.bug.name for case in ALL])
 async def test_it_is_caught(case: Caught, tmp_path: Path) -> None:
     bug = case.bug
-    plant(bug, tmp_path / "code")
+    plant(bug.changes, tmp_path / "code")
     chances = Chances()
     mesh = Behind(tmp_path / "data", chances.random("proxies"), code=tmp_path / "code")
     try:
         mesh.wait_until_ready()
         network = Network(mesh, chances.random("troubles"), Report("network, planted", chances), case.troubles, case.links)
         load = Load(mesh, chances.random("load"), name="planted", only=bug.only, pace_s=PACE_S)
-        judge = Judge(mesh, load)
-        broken: list[str] = []
-        troubles = 0
-        while troubles < TROUBLES_MAX and not any(bug.shows in told for told in broken):
-            async with load:
-                for _ in range(JUDGED_EVERY):
-                    troubles += 1
-                    if (found := await network.trouble()) and case.own:
-                        broken = found
-                        break
-            if not case.own:
-                broken = (await judge.verdict(DRAIN_S)).broken
-        caught = [told for told in broken if bug.shows in told]
-        assert caught, f"not caught in {troubles} troubles; {broken}"
-        print(f"caught within {troubles} troubles, seed {chances.seed}: {bug.name}: {caught[0][:200]}")
+        found = await until_caught(bug.shows, load, Judge(mesh, load), network.trouble, judged=not case.own)
+        print(f"seed {chances.seed}: {bug.name}: {found}")
     finally:
         mesh.stop()

@@ -22,7 +22,7 @@ from tests.faults.chances import Chances
 from tests.faults.disorder import WINDOW_S, Disorder
 from tests.faults.invariants import DRAIN_S, Judge
 from tests.faults.load import Load
-from tests.faults.planting import Bug, mesh
+from tests.faults.planting import Change, mesh
 from tests.faults.report import Report
 from tests.faults.verdict import Verdict
 from tests.fuzz import watch
@@ -133,14 +133,14 @@ async def drained(up: Up) -> None:
         await bus.close()
 
 
-PLANTED: Final[dict[str, tuple[Bug, str]]] = {
-    "a second vote counts": (Bug("agents.consensus.rules", " and cast.agent not in counted", ""), "promises are broken in the log"),
+PLANTED: Final[dict[str, tuple[Change, str]]] = {
+    "a second vote counts": (Change("agents/consensus/rules.py", " and cast.agent not in counted", ""), "promises are broken in the log"),
     "a word under another fence counts": (
-        Bug("agents.tasks.rules", "    if fence != state.fence:\n", "    if fence < 0:\n"),
+        Change("agents/tasks/rules.py", "    if fence != state.fence:\n", "    if fence < 0:\n"),
         "promises are broken in the log",
     ),
     "a contradiction is passed over": (
-        Bug("memory.persister", " and first.content_hash != row.content_hash", " and not row.content_hash"),
+        Change("memory/persister.py", " and first.content_hash != row.content_hash", " and not row.content_hash"),
         "contradictions have not one letter",
     ),
 }

@@ -18,7 +18,7 @@ from schemas.entry import Entry
 from tests.faults.chances import Chances
 from tests.faults.invariants import judged
 from tests.faults.load import Load
-from tests.faults.planting import Bug, mesh
+from tests.faults.planting import Change, mesh
 from tests.faults.poison import OF_AGENTS, ROWS, Poisoner
 from tests.faults.report import Report
 from tests.faults.verdict import Verdict
@@ -122,17 +122,17 @@ def cerebro(up: Up, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 AGAIN: Final = "stream=subjects.MESH, consumer=consumer)\n    await bus.publish(subjects.DEAD_LETTER, letter, "
-PLANTED: Final[dict[str, tuple[Bug, str]]] = {
+PLANTED: Final[dict[str, tuple[Change, str]]] = {
     "what is malformed is passed over": (
-        Bug("memory.batch", "            refused.append(Refusal(entry, entry.reason))\n            continue\n", "            continue\n"),
+        Change("memory/batch.py", "refused.append(Refusal(entry, entry.reason))\n            continue\n", "continue\n"),
         "malformed entries have not one letter",
     ),
     "a letter is written twice": (
-        Bug("bus.delivery", *(f"await bus.publish(subjects.DEAD_LETTER, letter, {more}" for more in ("msg_id=ident, ", AGAIN))),
+        Change("bus/delivery.py", *(f"await bus.publish(subjects.DEAD_LETTER, letter, {more}" for more in ("msg_id=ident, ", AGAIN))),
         "malformed entries have not one letter",
     ),
     "a malformed entry ends who reads it": (
-        Bug("agents.actor", "(entry, Malformed):\n            return", "(entry, Malformed):\n            raise SystemExit(1)"),
+        Change("agents/actor.py", "(entry, Malformed):\n            return", "(entry, Malformed):\n            raise SystemExit(1)"),
         "processes ended",
     ),
 }

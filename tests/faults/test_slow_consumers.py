@@ -21,7 +21,7 @@ from tests.faults.chances import Chances
 from tests.faults.invariants import judged
 from tests.faults.load import Load
 from tests.faults.network import well
-from tests.faults.planted import Change, Planted, plant
+from tests.faults.planting import Change, plant
 from tests.faults.proxy import Weather
 from tests.faults.report import Report
 from tests.faults.slow import Others, flood
@@ -146,13 +146,12 @@ async def test_while_postgresql_is_slow_memory_is_behind_and_says_so(tmp_path: P
         assert re.fullmatch(r"\d+ entries of the log are not persisted yet", others.detail)
 
 
+NO_BOUND = Change("memory/persister.py", "Line(AHEAD_MAX * self._settings.batch_len_max // self._piece_len)", "Line()")
+
+
 async def test_a_memory_that_reads_ahead_without_bound_is_found(tmp_path: Path) -> None:
     """The opposite, planted."""
-    bounded = "Line(AHEAD_MAX * self._settings.batch_len_max // self._piece_len)"
-    plant(
-        Planted(name="no bound", changes=(Change("memory/persister.py", bounded, "Line()"),), victims=(), shows="memory grew by"),
-        tmp_path / "code",
-    )
+    plant((NO_BOUND,), tmp_path / "code")
     async with slow_mesh(tmp_path, "postgresql, planted", tmp_path / "code") as (mesh, others, _, _report):
         await _slow_postgresql(mesh, others)
     assert any(found.startswith("memory grew by") for found in others.broken), others.broken
