@@ -211,11 +211,11 @@ class Bus:
         if "ts" in answer and "error" not in answer:
             self._server_clock.heard(datetime.fromisoformat(answer["ts"]).timestamp(), asked)
 
-    async def close(self) -> None:
-        """Flush and disconnect; quiet when the server is away already."""
+    async def close(self, *, drain: bool = True) -> None:
+        """Flush and disconnect, or without `drain` at once: nothing is waited for. Quiet when the server is away already."""
         await self._group.close()
         try:
-            await self.broker.stop()
+            await (self.broker.stop() if drain else self.nc.close())
         except (nats.errors.Error, OSError, TimeoutError) as e:
             log.info("closing without a server: %s", e)
             await self.nc.close()  # or it would go on trying to reconnect

@@ -129,5 +129,5 @@ async def _admits(settings: BusSettings, name: str) -> bool:
         return False
     except Unavailable as e:
         raise NotTaken(f"the NATS server does not answer: {e}") from e
-    await bus.close()
+    await bus.close(drain=False)  # the server may cut it off meanwhile, and would never answer
     return True
