@@ -140,12 +140,13 @@ class Drain:
         return found
 
 
-async def unburied(bus: Bus, malformed: set[int]) -> list[int]:
-    """Which of these places of the log have no dead letter with a reason. A place that is empty was forgotten, and its letter with it."""
+async def unburied(bus: Bus, malformed: set[int]) -> list[str]:
+    """What stands at these places of the log and has no dead letter with a reason. A place that is empty was forgotten, and its letter too."""
     pattern = subjects.DEAD_LETTER.subject(stream=subjects.MESH, consumer="memory")
     letters = await entries(bus, [pattern], stream=subjects.DEAD, timeout_s=LETTERS_TIMEOUT_S)
     told = {e.body.stream_seq for e in letters if isinstance(e, Entry) and isinstance(e.body, DeadLetter) and e.body.reason}
-    return [seq for seq in sorted(malformed - told) if await bus.raw_at(seq) is not None]
+    standing = {seq: await bus.raw_at(seq) for seq in sorted(malformed - told)}
+    return [f"{seq}, {bus.plain(raw.subject)}, {raw.headers}, {raw.data[:100]!r}" for seq, raw in standing.items() if raw is not None]
 
 
 OURS = ["aria", "nexus", "ricardo"]
