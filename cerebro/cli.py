@@ -201,7 +201,7 @@ def up(parsed: argparse.Namespace) -> int:
             agents=agents,
             instances=counts,
             bus=settings.bus,
-            tls=settings.nats,
+            nats_server=settings.nats,
             log_file_bytes_max=settings.log_file_bytes_max,
         )
         asyncio.run(until_signal(Launcher(options).run))

@@ -139,7 +139,9 @@ class Launcher:
 
     def _embedded(self) -> list[Server]:
         servers: list[Server] = [
-            NatsServer(self._data / "nats", self._log("nats"), self._nats, self._keys.users, self._options.tls, self._options.bus.ping_s),
+            NatsServer(
+                self._data / "nats", self._log("nats"), self._nats, self._keys.users, self._options.nats_server, self._options.bus.ping_s
+            ),
             PostgresServer(self._data / "postgres", self._log("postgres")),
             RedisServer(self._data / "redis", self._log("redis")),
         ]

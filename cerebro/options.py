@@ -52,7 +52,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How many processes an agent is; 1 where nothing is said."""
     bus: BusSettings = BusSettings()
     """What every part is told of the bus; its prefix is in the permissions."""
-    tls: NatsServerSettings = NatsServerSettings()
+    nats_server: NatsServerSettings = NatsServerSettings()
     """Whether the embedded NATS server speaks TLS."""
     actor_command: Sequence[str] = (*PYTHON, "run")
     """Starts an actor, whose name follows."""

@@ -156,7 +156,7 @@ async def _servers(data: Path, sync: str) -> AsyncIterator[Settings]:
     settings, keys = read(os.environ), Keys(data)
     keys.prepare(sorted(load(settings.agents.profiles_dir)), settings.bus.prefix)
     embedded: list[Server] = [
-        NatsServer(data / "nats", logs / "nats.log", users=keys.users, tls=settings.nats, sync=sync),
+        NatsServer(data / "nats", logs / "nats.log", users=keys.users, own=settings.nats, sync=sync),
         PostgresServer(data / "postgres", logs / "postgres.log"),
         RedisServer(data / "redis", logs / "redis.log"),
     ]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -27,7 +28,7 @@ LOOK_S: Final = 4.0
 REFUSED_LOOKS_MAX: Final = 2
 WRITE_FAILED: Final = b" write error: "
 """How the server's health tells of a stream that takes nothing any more."""
-NO_TLS: Final = NatsServerSettings()
+DEFAULTS: Final = NatsServerSettings()
 
 CONFIGURATION: Final = """\
 # Written by `cerebro up` at each start: changes made here are lost.
@@ -85,13 +86,13 @@ class NatsServer(Server):
         log: Path,
         address: Address = ANYWHERE,
         users: Path | None = None,
-        tls: NatsServerSettings = NO_TLS,
+        own: NatsServerSettings = DEFAULTS,
         ping_s: float = BusSettings().ping_s,
         sync: str = "always",
     ) -> None:
         super().__init__()
         self._users = users
-        self._tls = tls
+        self._own = own
         self._ping_s = ping_s
         self._sync = sync
         self._folder = folder.absolute()
@@ -103,7 +104,7 @@ class NatsServer(Server):
 
     @property
     def url(self) -> str:
-        return f"{'tls' if self._tls.tls_cert else 'nats'}://{self._address}"
+        return f"{'tls' if self._own.tls_cert else 'nats'}://{self._address}"
 
     async def start(self) -> None:
         """Write the configuration, start, and return when it answers. Raises ServerFailed, also if it is older than 2.12."""
@@ -111,7 +112,12 @@ class NatsServer(Server):
         configuration = self._folder / "nats.conf"
         configuration.write_text(self._configuration())
         self._child = await spawn(
-            [program(), "--config", configuration], self._log, death_signal=signal.SIGTERM, stop_signal=signal.SIGTERM, stop_s=STOP_S
+            [program(), "--config", configuration],
+            self._log,
+            environment={**os.environ, "GOMEMLIMIT": str(self._own.memory_bytes_max)},
+            death_signal=signal.SIGTERM,
+            stop_signal=signal.SIGTERM,
+            stop_s=STOP_S,
         )
         await wait_until_ready(self.name, self._child, self._ask, self._log)
 
@@ -154,7 +160,7 @@ class NatsServer(Server):
             path=self._path,
             sync=self._sync,
         )
-        tls = self._tls
+        tls = self._own
         if tls.tls_cert:
             files = {"cert": tls.tls_cert, "key": tls.tls_key, "ca": tls.tls_client_ca}
             template = TLS_VERIFYING if tls.tls_client_ca else TLS

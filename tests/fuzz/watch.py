@@ -141,7 +141,7 @@ class Drain:
 
 
 async def unburied(bus: Bus, malformed: set[int]) -> list[str]:
-    """What stands at these places of the log and has no dead letter with a reason. A place that is empty was forgotten, and its letter too."""
+    """What stands at these places of the log and has no dead letter with a reason. A place that is empty was forgotten."""
     pattern = subjects.DEAD_LETTER.subject(stream=subjects.MESH, consumer="memory")
     letters = await entries(bus, [pattern], stream=subjects.DEAD, timeout_s=LETTERS_TIMEOUT_S)
     told = {e.body.stream_seq for e in letters if isinstance(e, Entry) and isinstance(e.body, DeadLetter) and e.body.reason}

@@ -1,5 +1,6 @@
 """The embedded servers are real, loopback only, and survive being killed."""
 
+import json
 import os
 import signal
 import stat
@@ -20,6 +21,7 @@ from cerebro.embedded.child import Identity, ServerFailed, spawn
 from cerebro.embedded.nats import NatsServer, is_recent
 from cerebro.embedded.postgres import PostgresServer
 from cerebro.embedded.readiness import page
+from cerebro.embedded.settings import NatsServerSettings
 
 
 @pytest.fixture
@@ -73,6 +75,13 @@ class TestNats:
         await server.start()
         assert [(await page(server._monitor, path))[0] for path in ("/healthz", "/connz", f"/{server._path}/healthz")] == [404, 404, 200]
         assert stat.S_IMODE((tmp_path / "nats").stat().st_mode) == 0o700  # its configuration says it
+        await server.stop()
+
+    async def test_it_is_told_how_much_memory_it_may_take(self, tmp_path: Path) -> None:
+        server = NatsServer(tmp_path / "nats", tmp_path / "nats.log", own=NatsServerSettings(memory_bytes_max=100 * 2**20))
+        await server.start()
+        _, told = await page(server._monitor, f"/{server._path}/varz")
+        assert json.loads(told)["gomemlimit"] == 100 * 2**20
         await server.stop()
 
     async def test_a_port_in_use_is_a_failure_that_shows_the_log(self, nats_url: str, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 @asynccontextmanager
 async def serving(folder: Path, certificate: tuple[str, str], client_ca: str = "") -> AsyncIterator[BusSettings]:
     tls = NatsServerSettings(tls_cert=certificate[0], tls_key=certificate[1], tls_client_ca=client_ca)
-    server = NatsServer(folder / "nats", folder / "nats.log", tls=tls)
+    server = NatsServer(folder / "nats", folder / "nats.log", own=tls)
     await server.start()
     assert server.url.startswith("tls://")
     yield BusSettings(nats_url=server.url)
