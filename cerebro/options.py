@@ -53,7 +53,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     bus: BusSettings = BusSettings()
     """What every part is told of the bus; its prefix is in the permissions."""
     nats_server: NatsServerSettings = NatsServerSettings()
-    """Whether the embedded NATS server speaks TLS."""
+    """The embedded NATS server's own: memory and TLS."""
     actor_command: Sequence[str] = (*PYTHON, "run")
     """Starts an actor, whose name follows."""
     prepare_command: Sequence[str] = (*PYTHON, "prepare")
