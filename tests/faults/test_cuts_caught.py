@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -36,10 +36,8 @@ READ_S: Final = 60.0
 class Unsynced(NatsServer):
     """A NATS server that syncs as it does if nobody tells it to: every two minutes."""
 
-    def _configuration(self) -> str:
-        text = super()._configuration()
-        assert "sync_interval: always" in text
-        return text.replace("sync_interval: always", "sync_interval: 2m")
+    def __init__(self, *at: Any, **more: Any) -> None:
+        super().__init__(*at, **more, sync="2m")
 
 
 @asynccontextmanager
