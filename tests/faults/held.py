@@ -63,7 +63,8 @@ async def connections_taken(dsn: str) -> AsyncIterator[int]:
 
     Gives how many were taken. One of the actor's that is faster than we are is ended again.
     """
-    taken: list[Connection] = []
+    ending, looking = [await asyncpg.connect(dsn, server_settings={"application_name": "fault"}) for _ in range(2)]
+    taken: list[Connection] = [ending, looking]
     holding = True
 
     async def take() -> None:
@@ -71,14 +72,12 @@ async def connections_taken(dsn: str) -> AsyncIterator[int]:
             try:
                 taken.append(await asyncpg.connect(dsn, server_settings={"application_name": "fault"}))
             except asyncpg.TooManyConnectionsError:
-                await taken[0].execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ACTOR}")
+                await ending.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ACTOR}")
                 await asyncio.sleep(LOOK_S)
 
-    first = await asyncpg.connect(dsn, server_settings={"application_name": "fault"})
-    taken.append(first)
     taking = asyncio.create_task(take(), name="take connections")
     try:
-        await _until(first, f"SELECT count(*) = 0 FROM pg_stat_activity WHERE {ACTOR}")
+        await _until(looking, f"SELECT count(*) = 0 FROM pg_stat_activity WHERE {ACTOR}")
         yield len(taken)
     finally:
         holding = False

@@ -150,7 +150,7 @@ OWN_CLOCK: Final = Change("bus/connection.py", "self.clock = clock or self._serv
 async def test_planted(tmp_path: Path) -> None:
     """What this room says of a mesh whose parts believe the clock of their machine."""
     chances, clock = Chances(7), Clock(tmp_path / "clock")
-    with mesh(clock.environment, bugs=(OWN_CLOCK,)) as up:
+    with mesh(clock.environment, changes=(OWN_CLOCK,)) as up:
         report = Report("planted", chances)
         verdict = await through(up, clock, chances, 4, report, 60)
     assert any("deadlines are not of the log's time" in broken for broken in verdict.broken), verdict.broken

@@ -182,6 +182,6 @@ GIVES_UP: Final = Change(
 @pytest.mark.parametrize("bug", [GIVES_UP], ids=["a batch that failed is given up"])
 async def test_planted(bug: Change) -> None:
     """What this room would say of a persister that does not keep its promise."""
-    with mesh(bugs=(bug,)) as up:
+    with mesh(changes=(bug,)) as up:
         verdict = await in_mid_batch(up, Chances(7))
     assert verdict.lost > 0, "a planted loss was not seen"

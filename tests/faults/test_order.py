@@ -151,6 +151,6 @@ async def test_planted(name: str) -> None:
     """What this room says of a mesh that does not keep the promise."""
     bug, said = PLANTED[name]
     chances = Chances(7)
-    with mesh(SHORT, bugs=(bug,)) as up:
+    with mesh(SHORT, changes=(bug,)) as up:
         verdict = await through(up, chances, Report("planted", chances), LASTS_S / 2, 40)
     assert any(said in broken for broken in verdict.broken), verdict.broken

@@ -143,6 +143,6 @@ async def test_planted(name: str) -> None:
     """What this room says of a mesh that does not keep the promise."""
     bug, said = PLANTED[name]
     chances = Chances(7)
-    with mesh(bugs=(bug,)) as up:
+    with mesh(changes=(bug,)) as up:
         verdict, _ = await poisoned(up, chances, Report("planted", chances), 100, 20)
     assert any(said in broken for broken in verdict.broken), verdict.broken
