@@ -56,13 +56,17 @@ class Letters:
         """Those that stand and bury something that came under one of these ids; a publisher may use one twice. Raises `Unavailable`."""
         return await self._standing(lambda b: b.event_id in ids)
 
-    async def erase(self, seqs: Collection[int], wanted: Wanted) -> None:
-        """Erase those that bury what is wanted: by its id, or by its place where the letter does not say under which id it came.
+    async def burying(self, seqs: Collection[int], wanted: Wanted) -> list[Buried]:
+        """Those that bury what is wanted: by its id, or by its place where the letter does not say under which id it came.
 
-        Raises `Unavailable`; then some may be left.
+        Raises `Unavailable`.
         """
         await self._read_on()
-        gone = [b.place for b in self._buried.values() if wanted(b.event_id, b.stream_seq) or (not b.named and b.stream_seq in seqs)]
+        return [b for b in self._buried.values() if wanted(b.event_id, b.stream_seq) or (not b.named and b.stream_seq in seqs)]
+
+    async def erase(self, buried: Collection[Buried]) -> None:
+        """Erase these letters. Raises `Unavailable`; then some may be left."""
+        gone = [b.place for b in buried]
         await erase_all(self._bus, self._stream, gone)
         self._drop(gone)
 

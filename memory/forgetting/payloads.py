@@ -18,9 +18,8 @@ LOOK_S: Final = 0.1
 
 
 async def erase_payloads(bus: Bus, letters: Letters, seqs: Collection[int], wanted: Wanted) -> None:
-    """Empty those of these places of the log where what is wanted stands, and whatever was copied from there or buries it.
-
-    Raises `Unavailable`.
+    """Empty those of these places of the log where what is wanted stands, and whatever was copied from there or buries it; and what is
+    buried, whoever told of its place. Raises `Unavailable`.
     """
     standing = await _standing(bus, seqs, wanted)
     await erase_all(bus, bus.stream(subjects.MESH), standing)
@@ -28,7 +27,9 @@ async def erase_payloads(bus: Bus, letters: Letters, seqs: Collection[int], want
     await erase_all(bus, bus.stream(subjects.LESSONS), await _copies(bus, bus.stream(subjects.LESSONS), wanted))
     if subjects.AFFECT.name in standing.values() or await _copies(bus, f"KV_{bus.stream('affect')}", wanted):
         await streams.remake_affect(bus)
-    await letters.erase(seqs, wanted)
+    while buried := await letters.burying(seqs, wanted):
+        await erase_all(bus, bus.stream(subjects.MESH), await _standing(bus, {b.stream_seq for b in buried if b.stream_seq > 0}, wanted))
+        await letters.erase(buried)
 
 
 async def _standing(bus: Bus, seqs: Collection[int], wanted: Wanted) -> dict[int, str]:

@@ -256,6 +256,18 @@ class TestDeadLetters:
         assert (receipt.episodes, receipt.dead_letters, receipt.log_entries) == (1, 1, 2)
         assert [entry.seq for entry in await entries(bus, [subjects.EPISODE.wildcard], since)] == [kept.seq]
 
+    async def test_a_letter_does_not_go_without_its_entry(self, bus: Bus, since: int, ops: str, word: str) -> None:
+        """Whatever told of the forgetting: here it names the id and no place, as where the entry comes while it is told."""
+        await bus.nc.publish(bus.wire(f"memory.episode.{ops}"), b"{", headers={EVENT_ID: word})
+        kept = await self.bury(bus, {"action_type": 5}, f"{ops}-2")
+        gone = next(entry.seq for entry in await entries(bus, [subjects.EPISODE.subject(agent=ops)], since))
+        assert gone in await self.buried(bus)
+        await bus.publish(subjects.FORGOTTEN, Forgotten(ids=[word]), receipt=word)
+        async with asyncio.timeout(30):
+            while gone in await self.buried(bus):
+                await asyncio.sleep(0.05)
+        assert [entry.seq for entry in await entries(bus, [subjects.EPISODE.wildcard], since)] == [kept.seq]
+
     async def test_one_that_was_erased_by_hand_is_not_forgotten(self, bus: Bus, ops: str) -> None:
         gone, kept = [await self.bury(bus, {"action_type": 5}, ops) for _ in range(2)]
         other = await self.bury(bus, {"action_type": 5}, f"{ops}-2")
