@@ -113,8 +113,9 @@ class Player:
         row = judge.ROW_OF[played.row]
         try:
             if row.reply is not None:
-                reply = await self._asked(played, SLOW_REPLY_S if row.name in DEAR else REPLY_S)
-                if reply is None and subjects.find(played.subject.decode()) is None:
+                known = subjects.find(played.subject.decode()) is not None
+                reply = await self._asked(played, SLOW_REPLY_S if known and row.name in DEAR else REPLY_S)
+                if reply is None and not known:
                     return judge.Verdict("no such subject")  # the server drops it, unseen by anybody
                 return judge.of_question(played.row, reply)
             if row.stream is None and row is not subjects.PRESENCE:
