@@ -163,7 +163,7 @@ class Members:
         return self.roster[agent].seq if agent in self.roster else 0
 
     async def _log(self, agent: str, change: MembershipChange, seq: int) -> None:
-        """Log what was due when `seq` was the latest about that agent; what another one logged since is not logged again."""
+        """Log what was due when `seq` was the latest about that agent. Raises `Conflict` where another one has logged something since."""
         if change.profile and rules.taken(self.roster, agent, change.instance, change.profile):
             return  # another one has joined under this name since
         await put_next(self._bus, Outgoing(row=subjects.MEMBER, body=change, tokens={"agent": agent}, expect_last_seq=seq))
