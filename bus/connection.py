@@ -25,7 +25,7 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
 from bus import entries, subjects, telemetry
-from bus.cancelling import end, heed
+from bus.cancelling import end
 from bus.clock import ServerClock
 from bus.direct import Standing, at
 from bus.errors import CerebroError, Conflict, Misconfigured, Refused, TimedOut, TooLarge, Unavailable, refusal
@@ -198,7 +198,6 @@ class Bus:
         while True:
             await asyncio.sleep(TIME_ASKED_EVERY_S)
             await self.ask_time()
-            heed()
 
     async def ask_time(self) -> None:
         """Set the clock by the server; where it does not say, the clock goes on as it does."""

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from bus.cancelling import heeded
 from bus.errors import Unavailable
 
 PAGE_LEN = 500
@@ -60,7 +61,8 @@ async def _until_its_end(sub: Subscription, stream: str) -> list[Standing]:
     """The messages of one step; the server says how many it has sent, so that a lost one is noticed."""
     found: list[Standing] = []
     while True:
-        msg = await sub.next_msg(timeout=SILENCE_S)
+        with heeded():
+            msg = await sub.next_msg(timeout=SILENCE_S)
         headers = msg.headers or {}
         match None if SEQUENCE in headers else headers.get("Status"):
             case None:

@@ -73,7 +73,7 @@ class Pull:
             wanted = self._batch_max
             while wanted > 0:
                 batch, ended = _sorted(await inbox.take())
-                heed()  # making the consumer, or who read the last batch, may have lost it
+                heed()  # who read the last batch may have lost it
                 wanted -= len(batch)
                 if batch:
                     yield batch

@@ -9,6 +9,8 @@ of a future that is cancelled, which raises there too. Here that answer is count
 
 And nats-py's flush overtakes what waits to be sent, as it writes its question past that: whoever had subscribed and flushed was now and
 then not heard yet. Here what waits is written first.
+
+Lastly, whoever is cancelled in the moment of an answer goes on as if he were not, by Python 3.11's `wait_for`. Here he ends.
 """
 
 import asyncio
@@ -16,6 +18,9 @@ import logging
 from typing import Any
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from bus.cancelling import heeded
 
 log = logging.getLogger("cerebro.bus")
 
@@ -26,6 +31,7 @@ BAD_BLOCK = (IndexError, ValueError)
 def guarded(nc: Client) -> Client:
     """The connection itself, which from here on passes over headers that cannot be read and answers that nobody waits for."""
     read, answered, ask = nc._process_headers, nc._process_pong, nc._send_ping  # noqa: SLF001 - nats-py has no other place for it
+    request, flush = nc.request, nc.flush
 
     async def readable(headers: Any) -> dict[str, str] | None:
         try:
@@ -45,5 +51,14 @@ def guarded(nc: Client) -> Client:
             nc._pending, nc._pending_data_size = [], 0  # noqa: SLF001
         await ask(future)
 
+    async def requested(*args: Any, **options: Any) -> Msg:
+        with heeded():
+            return await request(*args, **options)
+
+    async def flushed(*args: Any, **options: Any) -> None:
+        with heeded():
+            await flush(*args, **options)
+
+    nc.request, nc.flush = requested, flushed  # type: ignore[method-assign]
     nc._process_headers, nc._process_pong, nc._send_ping = readable, awaited, in_its_turn  # type: ignore[method-assign]  # noqa: SLF001
     return nc

@@ -22,7 +22,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, TypeVar
 
 from bus import subjects
-from bus.cancelling import heed
 from bus.connection import Bus
 from bus.delivery import bury_entry
 from bus.errors import CerebroError, Unavailable
@@ -214,7 +213,6 @@ class Persister:
             while True:
                 try:
                     await bury_entry(self._bus, refusal.entry, READER, refusal.reason)
-                    heed()  # a request to the server may lose a cancellation
                     break
                 except CerebroError as e:
                     log.warning("sequence %d is not buried yet: %s", refusal.entry.seq, e)

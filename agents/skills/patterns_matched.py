@@ -131,7 +131,8 @@ async def _answer(process: asyncio.subprocess.Process, timeout_s: float) -> Matc
 
 async def _line(process: asyncio.subprocess.Process, timeout_s: float) -> bytes:
     assert process.stdout is not None, "asked for above"
-    return await asyncio.wait_for(process.stdout.readline(), timeout_s)
+    async with asyncio.timeout(timeout_s):
+        return await process.stdout.readline()
 
 
 def _write(process: asyncio.subprocess.Process, value: Any) -> None:

@@ -191,9 +191,7 @@ class Wordsmith:
         if performing.done() and not over.is_set():
             kind, body = performing.result()
             await self.put(f"mesh.task.{task}.{kind}.{NAME}", {"fence": fence, **body}, f"{NAME}-{task}-{fence}")
-        for each in (alive, performing, ending):
-            each.cancel()
-        await asyncio.gather(alive, performing, ending, return_exceptions=True)
+        await end(alive, performing, ending)
         await listening.unsubscribe()
         await msg.ack()
 
@@ -248,6 +246,14 @@ async def countdown(given: dict[str, Any]) -> float:
     return seconds
 
 
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel until each has ended: by Python 3.11's wait_for, by which nats-py waits, a cancellation is lost in the moment of an answer."""
+    while pending := {task for task in tasks if not task.done()}:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.1)
+
+
 async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -274,9 +280,7 @@ async def main() -> None:
     await nc.flush()
     doing = [asyncio.create_task(x) for x in (me.beat(), me.learn(), me.work(), me.feel("awake"), me.vote_on_open_ones())]
     await stop.wait()
-    for each in doing:
-        each.cancel()
-    await asyncio.gather(*doing, return_exceptions=True)
+    await end(*doing)
     await me.goodbye()
     await nc.drain()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 from a2a.types import a2a_pb2 as pb
 
-from bus.cancelling import end, heed
+from bus.cancelling import end
 from bus.connection import Bus
 from bus.delivery import Ack, Outcome, Retry, settle
 from bus.errors import CerebroError
@@ -56,7 +56,6 @@ class Push:
                     await self._look()
                 except CerebroError as e:
                     log.info("webhooks: %s; it is tried again", e)
-                heed()
                 try:
                     async with asyncio.timeout(LOOK_S):
                         await self._gate.webhooks_changed.wait()
@@ -112,7 +111,6 @@ class Push:
         )
         async for batch in consumer:
             for delivery in batch:
-                heed()
                 if await self._one(key, delivery):
                     return
 

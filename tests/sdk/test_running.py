@@ -15,6 +15,7 @@ from bus.errors import CerebroError
 from bus.log import entries
 from bus.settings import BusSettings
 from cerebro_agent import Affect, Agent, Lesson, NameTaken, Proposal, Reply, Task, Unavailable
+from cerebro_agent.task import SIGNS_PER_LEASE
 from schemas.emotion import Affect as Felt
 from schemas.entry import Entry
 from schemas.learning import Lesson as Told
@@ -169,6 +170,29 @@ async def test_what_the_server_hands_out_again_is_not_performed_again(mesh: Mesh
         await mesh.submit("t1", required_skills=["stall"])
         assert (await mesh.ended("t1")).result == 1
     assert begun == ["t1"]
+
+
+async def test_what_ends_in_the_moment_of_a_sign_of_life_is_let_go(mesh: Mesh) -> None:
+    agent = mesh.agent("punctual", concurrency=64)
+    tasks = [f"t{n}" for n in range(60)]
+
+    @agent.skill()
+    async def nap() -> int:
+        await asyncio.sleep(SETTINGS.lease_s / SIGNS_PER_LEASE)
+        return 1
+
+    async with agent.running():
+        for task in tasks:
+            await mesh.submit(task, required_skills=["nap"])
+        for task in tasks:
+            assert (await mesh.ended(task)).result == 1
+
+        async def let_go() -> bool:
+            stream, consumer = mesh.bus.stream(subjects.MESH), mesh.settings.work_consumer("punctual")
+            info = await mesh.bus.api(f"CONSUMER.INFO.{stream}.{consumer}", {})
+            return bool(info["num_ack_pending"] == 0)
+
+        await eventually(let_go)
 
 
 async def test_two_instances_share_the_tasks_and_one_that_stops_gives_its_work_to_the_other(mesh: Mesh) -> None:

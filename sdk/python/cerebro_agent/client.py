@@ -1,4 +1,7 @@
-"""nats-py's client, which nothing that comes, or does not come, keeps from reading: by itself it stops, or waits, at three things."""
+"""nats-py's client, which nothing that comes, or does not come, keeps from reading: by itself it stops, or waits, at three things.
+
+And whoever is cancelled in the moment of an answer ends.
+"""
 
 import asyncio
 import logging
@@ -6,6 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from cerebro_agent.cancelling import heeded
 
 log = logging.getLogger("cerebro_agent")
 
@@ -35,6 +41,14 @@ class LastingClient(Client):
             self._transport.writelines(self._pending)
             self._pending, self._pending_data_size = [], 0
         await super()._send_ping(future)
+
+    async def request(self, *args: Any, **options: Any) -> Msg:
+        with heeded():
+            return await super().request(*args, **options)
+
+    async def flush(self, *args: Any, **options: Any) -> None:
+        with heeded():
+            await super().flush(*args, **options)
 
     async def _connect_to_server(self, s: Any) -> None:
         await super()._connect_to_server(s)

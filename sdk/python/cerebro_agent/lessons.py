@@ -73,7 +73,8 @@ class Lessons:
                 await asyncio.sleep(RETRY_S)
                 continue
             try:
-                await asyncio.wait_for(self._awake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._awake.wait()
             except TimeoutError:
                 continue
 

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
+from cerebro_agent.cancelling import end, heeded
 from cerebro_agent.connection import Connection, derived
 from cerebro_agent.errors import BAD_BODY, AgentError, SkillError, TooLarge, Unavailable
 from cerebro_agent.messages import AssignedTask, Assignment, Reply, TaskError
@@ -89,7 +90,8 @@ class Work:
             sub: JetStreamContext.PullSubscription | None = None
             try:
                 sub = await self._connection.js.pull_subscribe_bind(self._names.work, self._names.log)
-                [msg] = await sub.fetch(1, timeout=FETCH_S)
+                with heeded():
+                    [msg] = await sub.fetch(1, timeout=FETCH_S)
             except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as e:
                 if not isinstance(e, nats.errors.TimeoutError):
                     log.debug("work is asked for again: %s", str(e) or type(e).__name__)
@@ -177,9 +179,7 @@ class Work:
             if skill.done():
                 await self._tell(task, *skill.result())
         finally:
-            for each in (life, skill, lost):
-                each.cancel()
-            await asyncio.gather(life, skill, lost, return_exceptions=True)
+            await end(life, skill, lost)
 
     async def _outcome(self, task: Task, assignment: Assignment, *, begun: bool) -> tuple[str, dict[str, Any]]:
         """`result` or `failed`, with its body; whatever the skill raises is a failure with a code."""
