@@ -23,7 +23,7 @@ from schemas.memory import Action
 from tests.integration.launched import Up
 from tests.integration.rest import eventually
 
-pytestmark = pytest.mark.bench
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 
 ROUNDS = 5
 ROUND_S = 1.5
