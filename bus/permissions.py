@@ -99,6 +99,7 @@ class _Rights:
         return self._who.role is not Role.EXTERNAL
 
     def publish(self) -> Iterator[str]:
+        """Where it may publish: as whom the table lets it, its answers, the server's API, and its own work's acknowledgements."""
         for row in subjects.TABLE:
             if row.by in PUBLISHES[self._who.role] or (row.gateway and self._who.role is Role.GATEWAY):
                 own = row.by is By.SELF and self._who.role is not Role.GATEWAY
@@ -124,6 +125,7 @@ class _Rights:
             yield from (self._on(row, own=True, name=name) for name in others for row in guests)
 
     def subscribe(self) -> Iterator[str]:
+        """What it may hear: its own inboxes, copies of the log, and what the table says."""
         yield f"{self._settings.inbox(self._who.name)}.>"
         yield self._settings.wire(f"{subjects.LOG_COPY}.>")
         for row in subjects.TABLE:

@@ -122,6 +122,7 @@ class Keys:
         (self._data / "nats" / "context.txt").write_text(OPERATOR)
 
     def write_context(self, name: str, url: str, ca: str = "") -> None:
+        """Leave the `nats` command's context of this identity in the data folder; it names the file of its key."""
         context = {
             "description": f"Cerebro, as {name}",
             "url": url,

@@ -84,6 +84,7 @@ class PydanticAi:
         return text.replace(self._key, "***") if len(self._key) >= KEY_LEN_MIN else text
 
     async def run(self, question: Question, tokens_max: int, spent: Spent) -> Any:
+        """The model's answer in the question's shape, checked; what it cost stands in `spent`, also where it fails. Raises `NoAnswer`."""
         usage, accepted = RunUsage(), []
 
         def checked(given: dict[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def server(gate: Gate) -> Server[Any]:
         return types.ListResourcesResult(resources=found)
 
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """What its route answers. Raises `MCPError` where there is no such resource, or the route refuses."""
         uri = str(params.uri)
         if uri not in RESOURCES:
             raise MCPError(RESOURCE_NOT_FOUND, f"there is no resource {uri}")
