@@ -29,7 +29,7 @@ BAD_BLOCK = (IndexError, ValueError)
 
 
 def guarded(nc: Client) -> Client:
-    """The connection itself, which from here on passes over headers that cannot be read and answers that nobody waits for."""
+    """The connection itself, which from here on does all of this."""
     read, answered, ask = nc._process_headers, nc._process_pong, nc._send_ping  # noqa: SLF001 - nats-py has no other place for it
     request, flush = nc.request, nc.flush
 

@@ -20,7 +20,7 @@ from schemas.emotion import Affect as Felt
 from schemas.entry import Entry
 from schemas.learning import Lesson as Told
 from schemas.members import Ask, AskAll
-from schemas.tasks import InputAnswer, Progress, Submission, TaskDetail
+from schemas.tasks import Cancel, InputAnswer, Progress, Submission, TaskDetail
 from tests.integration import rest
 from tests.integration.nexus import nexus
 
@@ -193,6 +193,26 @@ async def test_what_ends_in_the_moment_of_a_sign_of_life_is_let_go(mesh: Mesh) -
             return bool(info["num_ack_pending"] == 0)
 
         await eventually(let_go)
+
+
+async def test_a_skill_that_is_cancelled_may_take_its_time_to_clean_up(mesh: Mesh) -> None:
+    agent, begun, cleaned = mesh.agent("tidy"), asyncio.Event(), asyncio.Event()
+
+    @agent.skill()
+    async def hold() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.5)
+            cleaned.set()
+
+    async with agent.running():
+        await mesh.submit("t1", required_skills=["hold"])
+        await asyncio.wait_for(begun.wait(), PATIENCE_S)
+        await mesh.bus.publish(subjects.TASK_CANCEL, Cancel(reason="not needed"), task="t1", agent="tester")
+        await asyncio.wait_for(cleaned.wait(), PATIENCE_S)
+    assert (await mesh.ended("t1")).status == "cancelled"
 
 
 async def test_two_instances_share_the_tasks_and_one_that_stops_gives_its_work_to_the_other(mesh: Mesh) -> None:

@@ -1,4 +1,4 @@
-"""Ending tasks for sure.
+"""Cancellations that are not lost.
 
 In Python 3.11 `asyncio.wait_for`, by which nats-py waits for every answer, loses a cancellation that comes in the moment the answer does
 (cpython#86296, mended in 3.12): the task goes on as if nobody had cancelled it.
@@ -7,18 +7,6 @@ In Python 3.11 `asyncio.wait_for`, by which nats-py waits for every answer, lose
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-AGAIN_S = 0.1
-"""Pause before a task that is still there is cancelled again."""
-
-
-async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel these tasks until each has ended. What they raised or returned is left to who holds them."""
-    while pending := {t for t in tasks if not t.done()}:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=AGAIN_S)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
-from cerebro_agent.cancelling import end, heeded
+from cerebro_agent.cancelling import heeded
 from cerebro_agent.connection import Connection, derived
 from cerebro_agent.errors import BAD_BODY, AgentError, SkillError, TooLarge, Unavailable
 from cerebro_agent.messages import AssignedTask, Assignment, Reply, TaskError
@@ -179,7 +179,9 @@ class Work:
             if skill.done():
                 await self._tell(task, *skill.result())
         finally:
-            await end(life, skill, lost)
+            for each in (life, skill, lost):
+                each.cancel()  # once: what a skill does to clean up is not interrupted
+            await asyncio.gather(life, skill, lost, return_exceptions=True)
 
     async def _outcome(self, task: Task, assignment: Assignment, *, begun: bool) -> tuple[str, dict[str, Any]]:
         """`result` or `failed`, with its body; whatever the skill raises is a failure with a code."""
