@@ -98,12 +98,18 @@ class Agent:
                 group.create_task(self.door.run(), name="be prompted")
             if self.bridge is not None:
                 group.create_task(self.bridge.run(), name="bring agents in")
-            ready()
+            group.create_task(self._say(ready), name="say ready")
             await stop.wait()
             admitted.cancel()
             beats.cancel()
             await self._leave(service)
             raise _StoppedError
+
+    async def _say(self, ready: Callable[[], None]) -> None:
+        """Say `ready` once this agent and the others know of each other, so that whoever asks then hears of all."""
+        if not await self.members.settle():
+            log.warning("%s works, but is not on the log yet or has not heard everyone whom the log names", self.profile.name)
+        ready()
 
     def _profile_now(self) -> Profile:
         return self.profile.announced(self.tasks.load())

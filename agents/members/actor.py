@@ -25,6 +25,8 @@ BEAT_S = 1.0
 """How often this instance says that it lives."""
 STALL_S = 1.0
 """A gap between two looks longer than this means that this process stood still and heard nobody."""
+SETTLED_S_MAX = 5.0
+"""Longest wait at the start for a place in the log and for the others' beats; somebody who died unnoticed is known as gone by then."""
 TRIANGLE = 3
 
 
@@ -40,6 +42,7 @@ class Members:
         self._listening_since = self._bus.clock()
         self._looked = self._bus.clock()
         self._refusals = Refusals(bus)
+        self._settled = asyncio.Event()
         self.roster: rules.Roster = {}
 
     async def listen(self) -> None:
@@ -76,6 +79,19 @@ class Members:
         while True:
             await self.beat(profile())
             await asyncio.sleep(BEAT_S)
+
+    async def settle(self) -> bool:
+        """Return when the log says that this instance is there and all of whom it says so were heard; at the latest after
+        `SETTLED_S_MAX`: False, as where nothing can be logged.
+        """
+        try:
+            async with asyncio.timeout(SETTLED_S_MAX):
+                return await self._settled.wait()
+        except TimeoutError:
+            return False
+
+    def _joined(self) -> bool:
+        return self.agent in self.roster and self.instance in self.roster[self.agent].instances
 
     # what the other protocols ask of it
 
@@ -116,10 +132,10 @@ class Members:
         """Whether we have listened for so long that who was not heard is gone."""
         return rules.status(self._listening_since, self._bus.clock()) == "gone"
 
-    def hears_everyone(self, takes: str) -> bool:
+    def hears_everyone(self, takes: str | None = None) -> bool:
         """False for a moment after the start, while agents that the log says are there have not been heard yet."""
         there = self.present(takes)
-        unheard = [a for a, k in self.roster.items() if k.instances and takes in k.profile.takes and a not in there]
+        unheard = [a for a, k in self.roster.items() if k.instances and _takes(k.profile, takes) and a not in there]
         return self.agent in there and (not unheard or self.listened_long())
 
     def rank(self, lot: int) -> int:
@@ -142,6 +158,8 @@ class Members:
             self._listening_since = moment
         self._looked = moment
         self._forget(moment)
+        if self._joined() and self.hears_everyone():
+            self._settled.set()
         changes = [
             Duty(f"member {agent} {c.instance} {c.status}", partial(self._log, agent, c, self._seq(agent)), shared=True)
             for agent, c in rules.due(self._sightings, self.roster, moment, self._listening_since)

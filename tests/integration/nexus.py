@@ -1,8 +1,8 @@
-"""A built-in agent in the process of the test, until its block ends: a mesh for agents that others wrote."""
+"""Built-in agents in the process of the test, until their block ends: a mesh for agents that others wrote."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from agents.llm.settings import LlmSettings
 from agents.main import run
@@ -13,10 +13,11 @@ from bus.streams import declare
 
 
 @asynccontextmanager
-async def nexus(bus: BusSettings, settings: AgentSettings) -> AsyncIterator[None]:
+async def builtin(name: str, bus: BusSettings, settings: AgentSettings) -> AsyncIterator[None]:
+    """The agent of that name, from when it says that it is ready."""
     await declare(bus)
     ready, stop = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(run("nexus", bus, settings, BridgeSettings(), LlmSettings(), {}, ready.set, stop), name="nexus")
+    running = asyncio.create_task(run(name, bus, settings, BridgeSettings(), LlmSettings(), {}, ready.set, stop), name=name)
     waiting = asyncio.create_task(ready.wait(), name="ready")
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -27,3 +28,7 @@ async def nexus(bus: BusSettings, settings: AgentSettings) -> AsyncIterator[None
     finally:
         stop.set()
         await running
+
+
+def nexus(bus: BusSettings, settings: AgentSettings) -> AbstractAsyncContextManager[None]:
+    return builtin("nexus", bus, settings)

@@ -1,4 +1,4 @@
-"""A change of membership that became due before another replica logged it is not logged again."""
+"""Members over a real server: what is logged once, and what is known when an agent says that it is ready."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agents.members.actor import Members
+from agents.settings import AgentSettings
 from bus import presence, streams, subjects
 from bus.connection import Bus
 from bus.errors import Conflict
@@ -13,7 +14,8 @@ from bus.ids import uuid7
 from bus.log import entries
 from bus.settings import BusSettings
 from schemas.entry import Entry
-from schemas.members import MembershipChange, Profile
+from schemas.members import AskAll, MembershipChange, Profile
+from tests.integration.nexus import builtin
 from tests.integration.rest import eventually
 
 
@@ -42,3 +44,15 @@ async def test_a_duty_that_is_done_late_does_not_log_what_stands_already(nats_ur
         await duty.run()
     assert [e.seq for e in await logged(bus)] == [joined.seq]
     await bus.close()
+
+
+async def test_who_is_ready_is_on_the_log_and_has_heard_everyone(nats_url: str, prefix: str) -> None:
+    """Whoever of them answers, from the first question on: all are there."""
+    settings = BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
+    async with builtin("aria", settings, AgentSettings()), builtin("nexus", settings, AgentSettings()):
+        bus = await Bus.connect(settings, "gateway")
+        joined = {e.agent for e in await entries(bus, [subjects.MEMBER.wildcard]) if isinstance(e, Entry)}
+        views = [await bus.ask(subjects.ASK_AGENTS, AskAll()) for _ in range(20)]
+        await bus.close()
+    assert joined == {"aria", "nexus"}
+    assert [{name: a.status for name, a in view.agents.items()} for view in views] == [dict.fromkeys(joined, "active")] * 20
