@@ -254,7 +254,7 @@ async def test_a_second_agent_of_another_kind_is_told_that_its_name_is_taken(mes
             return "ops" in found.agents
 
         await eventually(joined)
-        with pytest.RaisesGroup(pytest.RaisesExc(NameTaken, match="role first")):
+        with pytest.raises(NameTaken, match="role first"):
             await asyncio.wait_for(second.serve(asyncio.Event()), PATIENCE_S)
         assert (await mesh.bus.ask(subjects.ASK_AGENTS, AskAll())).agents["ops"].role == "first"
 

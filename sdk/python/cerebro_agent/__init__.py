@@ -5,7 +5,7 @@
 """
 
 from cerebro_agent.agent import Agent
-from cerebro_agent.errors import AgentError, NameTaken, Refused, SkillError, TooLarge, Unavailable
+from cerebro_agent.errors import AgentError, NameTaken, NotAdmitted, Refused, SkillError, TooLarge, Unavailable
 from cerebro_agent.messages import Affect, Lesson, Proposal, Reply, Stimulus, Vote
 from cerebro_agent.task import Task
 
@@ -15,6 +15,7 @@ __all__ = [
     "AgentError",
     "Lesson",
     "NameTaken",
+    "NotAdmitted",
     "Proposal",
     "Refused",
     "Reply",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from cerebro_agent.affect import Feelings
 from cerebro_agent.connection import Connection
-from cerebro_agent.errors import Unavailable
+from cerebro_agent.errors import NameTaken, Unavailable
 from cerebro_agent.lessons import Lessons
 from cerebro_agent.messages import Affect, Lesson, Profile, Proposal, Stimulus, Vote
 from cerebro_agent.names import Names
@@ -156,7 +156,7 @@ class Agent:
     # its life
 
     def run(self) -> None:
-        """Join, work until SIGTERM or SIGINT, say goodbye. Raises `NameTaken`."""
+        """Join, work until SIGTERM or SIGINT, say goodbye. Raises `NameTaken`, `NotAdmitted`."""
         asyncio.run(self._until_told())
 
     async def _until_told(self) -> None:
@@ -182,15 +182,20 @@ class Agent:
             await life
 
     async def serve(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
-        """Join and work until `stop`; `ready` is set once everything is heard. Raises `NameTaken`."""
+        """Join and work until `stop`; `ready` is set once everything is heard. Raises `NameTaken`, `NotAdmitted`."""
         while not stop.is_set():
             opening = asyncio.create_task(Connection.open(self._url, self._seed, self.name, self._names.inbox), name="connect")
             if not await _before(stop, opening):
                 return
+            connection = opening.result()
             try:
-                await self._live(opening.result(), stop, ready or asyncio.Event())
+                await self._live(connection, stop, ready or asyncio.Event())
             except* _OverError:
                 log.info("%s has left", self.name)
+            except* NameTaken as taken:
+                raise taken.exceptions[0] from None
+            if connection.refusal is not None:
+                raise connection.refusal
 
     async def _live(self, connection: Connection, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """One connection's time: until `stop`, or until it is closed for good."""

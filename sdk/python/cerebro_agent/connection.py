@@ -15,7 +15,7 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from cerebro_agent.client import LastingClient
-from cerebro_agent.errors import Refused, TooLarge, Unavailable
+from cerebro_agent.errors import NotAdmitted, Refused, TooLarge, Unavailable
 
 log = logging.getLogger("cerebro_agent")
 
@@ -33,6 +33,10 @@ HEARD_LEN_MAX = 10_000
 NAMESPACE = uuid.UUID("5a3e3f0e-6f3c-5a0e-9f52-2b0c51d7f4a1")
 """Namespace of the ids that are derived."""
 MESSAGE_TOO_LARGE = 10054
+NOT_ADMITTED = ("authorization violation", "authentication revoked", "authentication expired")
+"""What the server says, in lower case, to whom it does not let in (any more)."""
+HANG_UP_S = 0.2
+"""How long a client that was not let in has to close its socket before it is stopped from trying again."""
 
 T = TypeVar("T")
 
@@ -43,39 +47,69 @@ def derived(*parts: object) -> str:
 
 
 class Connection:
-    """An open connection. `closed` is set when it has ended for good; `again` are called after each reconnection."""
+    """An open connection. `closed` is set when it has ended for good, by a `refusal` or not; `again` are called after each reconnection."""
 
     def __init__(self, nc: LastingClient) -> None:
         self.nc = nc
         self.js = nc.jetstream()
         self.closed = asyncio.Event()
+        self.refusal: NotAdmitted | None = None
         self.again: list[Callable[[], Awaitable[None]]] = []
 
     @classmethod
     async def open(cls, url: str, nkey_seed: str | None, name: str, inbox: str) -> Self:
-        """Connect, waiting for as long as it takes; from then on the client reconnects by itself, for ever. Answers come to `inbox`."""
-        self = cls(LastingClient())
+        """Connect, waiting for as long as it takes; from then on the client reconnects by itself, for ever. Answers come to `inbox`.
+
+        Raises `NotAdmitted` where the server does not let this identity in.
+        """
         while True:
+            self = cls(LastingClient())
             try:
-                await self.nc.connect(
-                    servers=url.split(","),
-                    name=name,
-                    nkeys_seed=nkey_seed,
-                    inbox_prefix=inbox,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=1,
-                    ping_interval=5,
-                    max_outstanding_pings=2,
-                    error_cb=_log_error,
-                    reconnected_cb=self._reconnected,
-                    closed_cb=self._closed,
-                )
+                await self._connect(url, nkey_seed, name, inbox)
             except (OSError, nats.errors.Error, TimeoutError) as e:
                 log.warning("no mesh at %s yet: %s", url, str(e) or type(e).__name__)
                 await asyncio.sleep(CONNECT_PAUSE_S)
-                self = cls(LastingClient())
             else:
                 return self
+
+    async def _connect(self, url: str, nkey_seed: str | None, name: str, inbox: str) -> None:
+        """Connect, unless the server says that trying again does not help: by itself the client would try for ever."""
+        connecting = asyncio.create_task(
+            self.nc.connect(
+                servers=url.split(","),
+                name=name,
+                nkeys_seed=nkey_seed,
+                inbox_prefix=inbox,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                error_cb=self._heard,
+                reconnected_cb=self._reconnected,
+                closed_cb=self._closed,
+            ),
+            name="connect to NATS",
+        )
+        over = asyncio.create_task(self.closed.wait(), name="hear that we are not let in")
+        try:
+            await asyncio.wait({connecting, over}, return_when=asyncio.FIRST_COMPLETED)
+            if self.refusal is not None:
+                await asyncio.wait({connecting}, timeout=HANG_UP_S)
+                raise self.refusal
+            await connecting
+        finally:
+            over.cancel()
+            connecting.cancel()
+            await asyncio.gather(connecting, over, return_exceptions=True)  # what the loser raised is not news
+
+    async def _heard(self, error: Exception) -> None:
+        """An error of the client; that it is not let in (any more) is the end."""
+        text = str(error) or type(error).__name__
+        if any(words in text.lower() for words in NOT_ADMITTED):
+            self.refusal = NotAdmitted(f"the server does not admit this identity: {text.removeprefix('nats: ')}")
+            self.closed.set()
+        else:
+            log.warning("NATS: %s", text)
 
     async def _reconnected(self) -> None:
         log.info("connected again")
@@ -139,7 +173,3 @@ class Connection:
             await sub.unsubscribe()
         except (nats.errors.Error, OSError, ValueError) as e:
             log.debug("unsubscribing: %s", str(e) or type(e).__name__)
-
-
-async def _log_error(error: Exception) -> None:
-    log.warning("NATS: %s", str(error) or type(error).__name__)

@@ -5,6 +5,7 @@ AgentError
 ├── TooLarge      a message is larger than the server takes
 ├── Refused       the mesh understood and refused; `status` is the HTTP status, `detail` says why
 ├── NameTaken     another agent, with another role or other skills, bears this name
+├── NotAdmitted   the server does not know this identity (any more)
 └── SkillError    raised by a skill: the work could not be done
 """
 
@@ -28,6 +29,10 @@ class TooLarge(AgentError):
 
 class NameTaken(AgentError):
     """Another agent, with another role or other skills, bears this name."""
+
+
+class NotAdmitted(AgentError):
+    """The server does not know this identity (any more): no key, a wrong, rotated or revoked one. Trying again does not help."""
 
 
 class Refused(AgentError):
