@@ -35,6 +35,11 @@ class Arrivals:
         self._waiters: dict[str, set[Waiter]] = {}
         self._awaited = asyncio.Event()
 
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody waits for anything."""
+        return self._awaited.is_set()
+
     def persisted(self, ids: Iterable[str]) -> None:
         """These events are committed."""
         self._tell(ids, searchable=False)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -19,6 +19,8 @@ log = logging.getLogger("cerebro.memory")
 
 NEXT: Final = statement("next_unembedded")
 PUT: Final = statement("insert_vectors")
+TOGETHER: Final = 4
+"""Most batches whose vectors are put into the database together, unless somebody waits for one of them."""
 DROP: Final = statement("drop_unembedded")
 WAITING: Final = statement("owners_waiting")
 
@@ -61,17 +63,33 @@ class Embedder:
             await self._rest()
 
     async def embed_some(self) -> int:
-        """Embed some batches of passages; return how many passages. Raises `Unavailable`, `SpaceMismatch`."""
-        e = self._embedding
-        rows = await self._database.rows(NEXT, e.batch_len_max * e.lanes)
+        """Embed some batches of passages; return how many were looked at, of which some stay in the queue where somebody waits for the
+        others. Raises `Unavailable`, `SpaceMismatch`.
+        """
+        size = self._embedding.batch_len_max * TOGETHER
+        rows = await self._database.rows(NEXT, size * self._embedding.lanes)
         if not rows:
             async with self._database.transaction() as connection:
                 await hold(self._database, connection, self._space, ("current",))
-        await in_lanes(self._embed(rows[start : start + e.batch_len_max]) for start in range(0, len(rows), e.batch_len_max))
+        await in_lanes(self._embed(rows[start : start + size]) for start in range(0, len(rows), size))
         return len(rows)
 
     async def _embed(self, rows: Sequence[asyncpg.Record]) -> None:
-        vectors = await self._embedding.queue([row["content"] or row["labels"] for row in rows])
+        """Embed these, batch by batch, and put what came of it in one transaction: one costs as much as embedding several texts."""
+        vectors: list[Any] = []
+        try:
+            for at in range(0, len(rows), self._embedding.batch_len_max):
+                batch = rows[at : at + self._embedding.batch_len_max]
+                vectors += await self._embedding.queue([row["content"] or row["labels"] for row in batch])
+                if self._arrivals.awaited:
+                    break
+        except EmbeddingFailed:
+            if vectors:
+                await self._put(rows[: len(vectors)], vectors)  # it is not asked for them again
+            raise
+        await self._put(rows[: len(vectors)], vectors)
+
+    async def _put(self, rows: Sequence[asyncpg.Record], vectors: Sequence[Any]) -> None:
         taken = [(row["id"], vector) for row, vector in zip(rows, vectors, strict=True) if vector is not None]
         refused = [row["id"] for row, vector in zip(rows, vectors, strict=True) if vector is None]
         async with self._database.transaction() as connection:

@@ -3,7 +3,7 @@
 What waits is one transaction: rows, everything derived from them, and the place in the log. The place is kept there and nowhere else, so
 whatever dies in between is read again from there on, and the event id keeps it from becoming a second row. While one batch is
 committed the next is read, and who cares is told of the one before: PostgreSQL is the slowest, and should not wait for the others. Where
-entries come all the time but only a few between two commits, the next waits a little for more, unless somebody waits for one of them.
+only a few come soon after a transaction began, the next waits a little for more, unless somebody waits for one of them.
 
     well-formed          a row
     malformed            a dead letter: this is the only reader that buries it
@@ -51,7 +51,7 @@ AHEAD_MAX: Final = 2
 UNTOLD_MAX: Final = 1
 """Most committed batches that wait to be told behind the one that is; then the next is not committed."""
 
-FEW: Final = 50
+FEW: Final = 100
 """Fewer rows than this are worth a little waiting for more: a transaction costs about as much for them as for one."""
 
 Line = asyncio.Queue[Batch]
@@ -115,13 +115,18 @@ class Persister:
                 await asyncio.sleep(self._settings.reconnect_pause_s)
 
     async def _commit(self, read: Line, told: Told) -> None:
+        """Commit, for ever: what comes after a quiet time at once, many at once, and a few once in `gather_s_max` or as soon as one is
+        waited for.
+        """
+        clock, began = asyncio.get_running_loop().time, float("-inf")
         while True:
-            busy = not read.empty()  # these came while the ones before were committed
             pieces = [await read.get()]
             self._join(pieces, read)
-            if busy and sum(len(piece.rows) for piece in pieces) < FEW:
-                await self._arrivals.unless_awaited(self._settings.gather_s_max)
+            soonest = began + self._settings.gather_s_max
+            if clock() < soonest and sum(len(piece.rows) for piece in pieces) < FEW:
+                await self._arrivals.unless_awaited(soonest - clock())
                 self._join(pieces, read)
+            began = clock()
             await told.put(await self._persist(Batch.joined(pieces)))
 
     def _join(self, pieces: list[Batch], read: Line) -> None:

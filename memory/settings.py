@@ -64,9 +64,9 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Most entries of the log that are committed in one transaction."""
     batch_bytes_max: Count = 16 * 1024 * 1024
     """Most bytes of rows in one transaction; one larger row goes alone."""
-    gather_s_max: Annotated[float, Meta(ge=0, le=1)] = 0.02
-    """Longest pause before a transaction while entries keep coming and only a few are there, so that it takes more of them. Whoever waits
-    for an entry ends it; what comes when nothing else does, is committed at once.
+    gather_s_max: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    """How soon after the beginning of one transaction the next one begins while only a few entries are there, so that it takes more of
+    them. Whoever waits for an entry ends the pause; what comes after a quiet time is committed at once.
     """
 
     embed_batch_len_max: Count = 16

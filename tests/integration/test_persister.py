@@ -221,11 +221,24 @@ class TestGathering:
             await self._during_a_commit(bus, persister, gate, FEW)
             await persisted(patient, f"note-{FEW}")
 
-    async def test_so_is_what_comes_when_nothing_else_does(self, bus: Bus, patient: MemorySettings) -> None:
-        async with running(bus, patient):
+    async def test_few_go_by_themselves_when_the_time_is_over(self, bus: Bus, settings: MemorySettings) -> None:
+        gate = Gate()
+        async with running(bus, msgspec.structs.replace(settings, gather_s_max=0.2), gate):
             for n in range(3):
                 await bus.put(note(n))
-                await reached(patient, n + 1)
+                await reached(settings, n + 1)
+        assert gate.portions == [[1], [2], [3]]
+
+    async def test_the_first_is_committed_at_once_and_the_next_when_somebody_waits_for_it(self, bus: Bus, patient: MemorySettings) -> None:
+        gate = Gate()
+        async with running(bus, patient, gate) as persister:
+            await bus.put(note(0))
+            await reached(patient, 1)
+            await self._read(bus, persister, range(1, 2))
+            await self._read(bus, persister, range(2, 3))
+            awaited = await persister._arrivals.wait(Await(id="note-1", timeout_s=PATIENCE_S))
+        assert awaited.persisted
+        assert gate.portions == [[1], [2, 3]]
 
     async def _during_a_commit(self, bus: Bus, persister: Persister, gate: Gate, count: int) -> None:
         """Let so many be read while one is committed."""
