@@ -57,7 +57,7 @@ class TestSlowSenders:
         wire.writer.close()
         await wire.writer.wait_closed()
         assert (await door.http.get("/stats")).json()["requests_open"] in {0, 1}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await door.http.get("/stats")).json()["requests_open"]:
                 pass
 
@@ -108,7 +108,7 @@ class TestUnderLoad:
         async with opened(bus_settings, settings, with_bus=False) as door:
             wire = await Wire.to(door)
             await wire.send(HEAD + b"content-length: 100\r\n\r\n{")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while (await door.http.get("/stats")).json()["requests_open"] == 0:
                     pass
             response = await door.http.post("/memory/action", json={"action_type": "a"})

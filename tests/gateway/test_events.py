@@ -104,7 +104,7 @@ class TestAStream:
         for _ in range(door.settings.streams_max * 2):
             async with listening(door) as events:
                 await events.comment()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while (await door.http.get("/stats")).json()["event_streams"]:
                     pass
 

@@ -26,6 +26,9 @@ from tests.integration.rest import client, eventually, get, post
 from tests.integration.traces import checkpoint, in_files, in_redis, in_tables
 
 WAYS = ("id", "session", "agent", "tag")
+PATIENCE_S = 30.0
+QUIET_S = 3.0
+"""A stream of events that is silent for so long has told all there is: its signs of life come every 15 s."""
 LONG = 20_000  # characters: such a text does not fit into a page of PostgreSQL
 
 
@@ -247,14 +250,15 @@ async def answers(run: Run, story: Story) -> AsyncIterator[str]:
 
 
 async def replayed_events(http: httpx.AsyncClient) -> str:
-    """The log from its beginning, as `/events` tells it."""
+    """The log from its beginning, as `/events` tells it, until nothing more comes."""
     told = ""
     request = http.stream("GET", "/events?subjects=mesh.>,memory.episode.>", headers={"Last-Event-ID": "0"})
     async with request as stream:
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE_S) as waiting:
                 async for part in stream.aiter_text():
                     told += part
+                    waiting.reschedule(asyncio.get_running_loop().time() + QUIET_S)
         except TimeoutError:
             pass
     assert "neighbour of tag" in told
