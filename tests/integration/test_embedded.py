@@ -38,8 +38,8 @@ class TestFixtures:
         assert (await client.jetstream().account_info()).limits is not None
         await client.close()
 
-    async def test_a_fresh_database_is_empty_and_has_pgvector_to_offer(self, fresh_database: str) -> None:
-        connection = await asyncpg.connect(fresh_database)
+    async def test_a_bare_database_is_empty_and_has_pgvector_to_offer(self, bare_database: str) -> None:
+        connection = await asyncpg.connect(bare_database)
         assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
         await connection.execute("CREATE EXTENSION vector")
         await connection.close()

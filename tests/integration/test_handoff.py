@@ -58,8 +58,8 @@ async def mesh(nats_url: str, prefix: str) -> AsyncIterator[Mesh]:
 
 
 @pytest.fixture
-def settings(fresh_database: str, redis_url: str) -> MemorySettings:
-    return MemorySettings(postgres_dsn=fresh_database, redis_url=redis_url, embedding="none", pool_size_min=1, pool_size_max=6)
+def settings(new_database: str, redis_url: str) -> MemorySettings:
+    return MemorySettings(postgres_dsn=new_database, redis_url=redis_url, embedding="none", pool_size_min=1, pool_size_max=6)
 
 
 @pytest.fixture

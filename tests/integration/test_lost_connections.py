@@ -21,7 +21,6 @@ from bus.service import Service
 from bus.settings import BusSettings
 from cerebro.embedded.nats import NatsServer
 from cerebro_agent.connection import Connection
-from memory import migrations
 from memory.cache import Cache
 from memory.database import Database, Statement, end_lost
 from memory.settings import MemorySettings
@@ -170,9 +169,8 @@ async def test_entries_that_were_lost_on_the_way_are_read_again(bus: Bus) -> Non
 
 
 @pytest.mark.parametrize("prepared", [False, True], ids=["between two statements", "within one"])
-async def test_what_a_lost_client_held_in_postgresql_is_let_go(fresh_database: str, *, prepared: bool) -> None:
-    await migrations.apply(fresh_database)
-    async with proxied(fresh_database) as (proxy, dsn):
+async def test_what_a_lost_client_held_in_postgresql_is_let_go(new_database: str, *, prepared: bool) -> None:
+    async with proxied(new_database) as (proxy, dsn):
         settings = MemorySettings(postgres_dsn=dsn, statement_timeout_s=1.0, pool_size_min=1, pool_size_max=4)
         database = Database(settings)
         await database.open()

@@ -27,9 +27,9 @@ from tests.integration.acting import actor
 
 
 @pytest.fixture
-def settings(fresh_database: str, redis_url: str) -> MemorySettings:
+def settings(new_database: str, redis_url: str) -> MemorySettings:
     return MemorySettings(
-        postgres_dsn=fresh_database, redis_url=redis_url, embedding="none", pool_size_min=1, pool_size_max=6, reconnect_pause_s=0.1
+        postgres_dsn=new_database, redis_url=redis_url, embedding="none", pool_size_min=1, pool_size_max=6, reconnect_pause_s=0.1
     )
 
 

@@ -14,7 +14,6 @@ from bus.connection import Bus, Outgoing
 from bus.entries import EVENT_ID
 from bus.errors import Unavailable
 from bus.log import entries
-from memory import migrations
 from memory.arrivals import Arrivals
 from memory.batch import Batch
 from memory.database import Connection, Database
@@ -65,7 +64,6 @@ def _nobody() -> None:
 async def made(
     bus: Bus, settings: MemorySettings, *projections: Gate | Slow | Broken, announce: Callable[[], None] = _nobody
 ) -> AsyncIterator[Persister]:
-    await migrations.apply(settings.postgres_dsn)
     database = Database(settings)
     await database.open()
     arrivals = Arrivals(database, embeds=False, recheck_s=1)

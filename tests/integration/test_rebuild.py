@@ -37,9 +37,9 @@ def bus_settings(nats_url: str, prefix: str) -> BusSettings:
 
 
 @pytest.fixture
-def settings(fresh_database: str, redis_url: str) -> MemorySettings:
+def settings(new_database: str, redis_url: str) -> MemorySettings:
     return MemorySettings(
-        postgres_dsn=fresh_database,
+        postgres_dsn=new_database,
         redis_url=redis_url,
         embedding="none",
         pool_size_min=1,

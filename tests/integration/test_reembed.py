@@ -37,9 +37,9 @@ async def new() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-def settings(fresh_database: str, redis_url: str) -> MemorySettings:
+def settings(new_database: str, redis_url: str) -> MemorySettings:
     return MemorySettings(
-        postgres_dsn=fresh_database, redis_url=redis_url, pool_size_min=1, pool_size_max=6, reconnect_pause_s=0.1, embed_every_s=0.2
+        postgres_dsn=new_database, redis_url=redis_url, pool_size_min=1, pool_size_max=6, reconnect_pause_s=0.1, embed_every_s=0.2
     )
 
 

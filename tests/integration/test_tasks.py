@@ -559,8 +559,8 @@ class TestRealSkills:
         assert task.error is not None
         assert (task.status, task.error.code, task.error.retryable) == ("failed", "needs_language_model", False)
 
-    async def test_what_was_remembered_is_found_cited_and_connected(self, mesh: Mesh, fresh_database: str, redis_url: str) -> None:
-        async with memory(mesh, MemorySettings(postgres_dsn=fresh_database, redis_url=redis_url, embedding="none")):
+    async def test_what_was_remembered_is_found_cited_and_connected(self, mesh: Mesh, new_database: str, redis_url: str) -> None:
+        async with memory(mesh, MemorySettings(postgres_dsn=new_database, redis_url=redis_url, embedding="none")):
             first = await remember(mesh, "The migration failed because the lock timed out.", fix="raise lock_timeout")
             second = await remember(mesh, f"The migration was repeated at night, see {first}.")
             await mesh.agent("aria", SKILLS_HERE)

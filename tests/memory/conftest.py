@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from bus import subjects
-from memory import migrations
 from memory.arrivals import Arrivals
 from memory.cache import Cache
 from memory.database import Database
@@ -34,13 +33,12 @@ Remember = Callable[[Sequence[EpisodeRow]], Any]
 
 
 @pytest.fixture
-def settings(fresh_database: str) -> MemorySettings:
-    return MemorySettings(postgres_dsn=fresh_database, embedding="none", pool_size_min=1, pool_size_max=6)
+def settings(new_database: str) -> MemorySettings:
+    return MemorySettings(postgres_dsn=new_database, embedding="none", pool_size_min=1, pool_size_max=6)
 
 
 @pytest_asyncio.fixture
 async def database(settings: MemorySettings) -> AsyncIterator[Database]:
-    await migrations.apply(settings.postgres_dsn)
     opened = Database(settings)
     await opened.open()
     yield opened

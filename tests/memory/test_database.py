@@ -11,9 +11,9 @@ from tests.integration.rest import eventually
 
 
 async def test_what_is_away_is_unavailable_and_leaves_no_trace_in_the_log(
-    database: Database, fresh_database: str, postgres_dsn: str, caplog: pytest.LogCaptureFixture
+    database: Database, new_database: str, postgres_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = fresh_database.rpartition("/")[2]
+    name = new_database.rpartition("/")[2]
     operator = await asyncpg.connect(postgres_dsn)
 
     async def away() -> bool:

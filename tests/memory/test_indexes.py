@@ -6,6 +6,7 @@ Tables hold enough rows that a scan would be dearer; nothing is forbidden to the
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -102,16 +103,11 @@ class Explaining(Database):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def explained(postgres_dsn: str, redis_url: str) -> AsyncIterator[Explaining]:
+async def explained(postgres_dsn: str, migrated: str, redis_url: str) -> AsyncIterator[Explaining]:
     """One filled database for all of these tests, and everything asked of it once."""
-    from urllib.parse import urlsplit
-
-    from memory import migrations
-
     server = await asyncpg.connect(postgres_dsn)
-    await server.execute("CREATE DATABASE test_indexes")
+    await server.execute(f"CREATE DATABASE test_indexes TEMPLATE {migrated}")
     dsn = urlsplit(postgres_dsn)._replace(path="/test_indexes").geturl()
-    await migrations.apply(dsn)
     settings = MemorySettings(postgres_dsn=dsn, redis_url=redis_url, pool_size_min=1, pool_size_max=2, exact_len_max=1_000)
     database = Explaining(settings)
     database.plans = {}

@@ -3,6 +3,7 @@
 import asyncio
 
 import asyncpg
+import msgspec
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -48,15 +49,15 @@ INSERT INTO memory_system.unembedded_episodes SELECT 0, id FROM memory_system.ep
 
 class TestUpgrade:
     async def test_what_was_remembered_by_the_first_release_is_found_by_this_one(
-        self, fresh_database: str, settings: MemorySettings
+        self, bare_database: str, settings: MemorySettings
     ) -> None:
-        connection = await asyncpg.connect(fresh_database)
+        connection = await asyncpg.connect(bare_database)
         await connection.execute(f"CREATE SCHEMA {migrations.SCHEMA}")
         await connection.execute(migrations.upgrade_script(None, "0001"))
         await connection.execute(OF_0001)
         await connection.close()
-        await migrations.apply(fresh_database)
-        database = Database(settings)
+        await migrations.apply(bare_database)
+        database = Database(msgspec.structs.replace(settings, postgres_dsn=bare_database))
         await database.open()
         search = Search(database, Cache("redis://127.0.0.1:1", "", 0.1, 1), None, None, settings)
         assert {hit.id for hit in (await search.find(SearchRequest(query="alpha", tags=["x"]))).results} == {
@@ -75,25 +76,25 @@ class TestUpgrade:
 
 
 class TestMigrations:
-    async def test_three_at_once_and_once_more_make_one_schema(self, fresh_database: str) -> None:
-        await asyncio.gather(*(migrations.apply(fresh_database) for _ in range(3)))
-        await migrations.apply(fresh_database)
-        connection = await asyncpg.connect(fresh_database)
+    async def test_three_at_once_and_once_more_make_one_schema(self, bare_database: str) -> None:
+        await asyncio.gather(*(migrations.apply(bare_database) for _ in range(3)))
+        await migrations.apply(bare_database)
+        connection = await asyncpg.connect(bare_database)
         versions = await connection.fetch("SELECT version_num FROM memory_system.alembic_version")
         assert [version["version_num"] for version in versions] == [migrations.HEAD]
         await connection.close()
 
-    async def test_the_tables_have_every_column_of_the_specification(self, fresh_database: str) -> None:
-        await migrations.apply(fresh_database)
-        connection = await asyncpg.connect(fresh_database)
+    async def test_the_tables_have_every_column_of_the_specification(self, bare_database: str) -> None:
+        await migrations.apply(bare_database)
+        connection = await asyncpg.connect(bare_database)
         rows = await connection.fetch("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'memory_system'")
         await connection.close()
         known = {(row["table_name"], row["column_name"]) for row in rows}
         assert {(table, column) for table, columns in COLUMNS.items() for column in columns} <= known
 
-    async def test_vector_is_the_only_extension(self, fresh_database: str) -> None:
-        await migrations.apply(fresh_database)
-        connection = await asyncpg.connect(fresh_database)
+    async def test_vector_is_the_only_extension(self, bare_database: str) -> None:
+        await migrations.apply(bare_database)
+        connection = await asyncpg.connect(bare_database)
         extensions = {row["extname"] for row in await connection.fetch("SELECT extname FROM pg_extension")}
         await connection.close()
         assert extensions == {"plpgsql", "vector"}
