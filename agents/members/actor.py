@@ -23,6 +23,8 @@ from schemas.members import AgentsView, AskAll, MembershipChange, Profile
 
 BEAT_S = 1.0
 """How often this instance says that it lives."""
+HEARD_ALL_S = BEAT_S + 0.1
+"""Whoever was there before has been heard after so long, also one that joins at the same time as this instance."""
 STALL_S = 1.0
 """A gap between two looks longer than this means that this process stood still and heard nobody."""
 SETTLED_S_MAX = 5.0
@@ -158,7 +160,7 @@ class Members:
             self._listening_since = moment
         self._looked = moment
         self._forget(moment)
-        if self._joined() and self.hears_everyone():
+        if self._joined() and moment - self._listening_since > HEARD_ALL_S and self.hears_everyone():
             self._settled.set()
         changes = [
             Duty(f"member {agent} {c.instance} {c.status}", partial(self._log, agent, c, self._seq(agent)), shared=True)

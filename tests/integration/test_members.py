@@ -1,7 +1,7 @@
 """Members over a real server: what is logged once, and what is known when an agent says that it is ready."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -43,6 +43,34 @@ async def test_a_duty_that_is_done_late_does_not_log_what_stands_already(nats_ur
     with pytest.raises(Conflict):
         await duty.run()
     assert [e.seq for e in await logged(bus)] == [joined.seq]
+    await bus.close()
+
+
+async def test_one_who_joins_waits_a_beat_for_those_who_join_at_the_same_time(nats_url: str, prefix: str) -> None:
+    """Their beat may have come before it listened, and their joining may come onto the log after its own."""
+    settings = BusSettings(nats_url=nats_url, prefix=prefix, log_bytes_max=64 * 1024**2)
+    await streams.declare(settings)
+    bus = await Bus.connect(settings, "aria")
+    members = Members(bus, "aria", uuid7(), frozenset({"aria"}))
+    await members.listen()
+    start = datetime.now(UTC)
+    members.duties(start)
+
+    async def known() -> bool:
+        await members.beat(Profile())
+        return "aria" in members.present()
+
+    await eventually(known)
+    await bus.publish(subjects.MEMBER, MembershipChange(status="joined", instance=members.instance, profile=Profile()), agent="aria")
+    [joined] = [e for e in await entries(bus, [subjects.MEMBER.subject(agent="aria")]) if isinstance(e, Entry)]
+    members.apply(joined)
+    settling = asyncio.create_task(members.settle())
+    await asyncio.sleep(0)
+    members.duties(start + timedelta(seconds=0.9))
+    await asyncio.sleep(0)
+    assert not settling.done()
+    members.duties(start + timedelta(seconds=1.8))
+    assert await settling
     await bus.close()
 
 
