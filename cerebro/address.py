@@ -11,6 +11,8 @@ PORTS: Final = range(15_000, 32_000)
 """Where a free port is looked for: below the range of outgoing connections on Linux and macOS."""
 TRIES_MAX: Final = 50
 """How many ports are tried there before the system is asked for any."""
+_given: Final[set[int]] = set()
+"""The free ports that this process has chosen so far: until its server listens there, one looks as free as before."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -35,15 +37,18 @@ class Address(msgspec.Struct, frozen=True):
     def chosen(self) -> "Address":
         """This one, or for port 0 the same host with a port that was free a moment ago.
 
-        Not one of those that the system hands to outgoing connections, because a server keeps its port over restarts. Somebody
-        may take it before its server does; the start then fails and says so.
+        Not one of those that the system hands to outgoing connections, because a server keeps its port over restarts, and none twice.
+        Somebody may take it before its server does; the start then fails and says so.
         """
         if self.port:
             return self
         for _ in range(TRIES_MAX):
             candidate = Address(self.host, secrets.choice(PORTS))
+            if candidate.port in _given:
+                continue
             with suppress(OSError):
                 candidate.require_free()
+                _given.add(candidate.port)
                 return candidate
         with self._listen() as probe:
             return Address(self.host, probe.getsockname()[1])

@@ -30,6 +30,9 @@ class TestPorts:
     def test_it_is_none_that_an_outgoing_connection_could_take_meanwhile(self) -> None:
         assert {Address().chosen().port in PORTS for _ in range(20)} == {True}
 
+    def test_is_chosen_once_though_nobody_listens_there_yet(self) -> None:
+        assert len({Address().chosen().port for _ in range(1_000)}) == 1_000
+
     def test_a_port_in_use_is_not_free(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
             Address(port=taken.getsockname()[1]).require_free()
