@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ log = logging.getLogger("cerebro.memory")
 NEXT: Final = statement("next_unembedded")
 PUT: Final = statement("insert_vectors")
 TOGETHER: Final = 4
-"""Most batches whose vectors are put into the database together, unless somebody waits for one of them."""
+"""Most batches of one lane whose vectors are put into the database together, unless somebody waits for one of them."""
 DROP: Final = statement("drop_unembedded")
 WAITING: Final = statement("owners_waiting")
 
@@ -66,12 +67,14 @@ class Embedder:
         """Embed some batches of passages; return how many were looked at, of which some stay in the queue where somebody waits for the
         others. Raises `Unavailable`, `SpaceMismatch`.
         """
-        size = self._embedding.batch_len_max * TOGETHER
-        rows = await self._database.rows(NEXT, size * self._embedding.lanes)
+        batch, lanes = self._embedding.batch_len_max, self._embedding.lanes
+        rows = await self._database.rows(NEXT, batch * lanes * TOGETHER)
         if not rows:
             async with self._database.transaction() as connection:
                 await hold(self._database, connection, self._space, ("current",))
-        await in_lanes(self._embed(rows[start : start + size]) for start in range(0, len(rows), size))
+            return 0
+        share = batch * math.ceil(len(rows) / (batch * lanes))  # whole batches, and no lane has two while another has none
+        await in_lanes(self._embed(rows[start : start + share]) for start in range(0, len(rows), share))
         return len(rows)
 
     async def _embed(self, rows: Sequence[asyncpg.Record]) -> None:

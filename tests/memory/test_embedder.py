@@ -10,7 +10,7 @@ import pytest_asyncio
 from memory.arrivals import Arrivals
 from memory.database import Database, Statement
 from memory.embedder import TOGETHER, Embedder
-from memory.embedding import Embedding, EmbeddingFailed
+from memory.embedding import Embedding, EmbeddingFailed, Engine
 from memory.episode_row import EpisodeRow
 from memory.settings import MemorySettings
 from memory.spaces import claim_space
@@ -32,6 +32,22 @@ class Failing(WordModel):
         if self._good == -1:
             raise EmbeddingFailed("no more")
         return super().embed(texts)
+
+
+class SideBySide(Engine):
+    """Answers once each of its lanes was asked."""
+
+    model, dimensions, batch_len_max, lanes = "words", WordModel.dimensions, BATCH, 3
+
+    def __init__(self) -> None:
+        self._all = asyncio.Barrier(self.lanes)
+
+    async def question(self, text: str) -> Any:
+        return (await self.queue([text]))[0]
+
+    async def queue(self, texts: Sequence[str]) -> Sequence[Any]:
+        await self._all.wait()
+        return WordModel().embed(texts)
 
 
 @pytest_asyncio.fixture
@@ -80,6 +96,17 @@ async def test_where_somebody_waits_each_is(database: Database, embedder: Embedd
     await embedder.embed_some()
     assert await put(database) == (BATCH, 1)
     assert (await asking).searchable
+
+
+@pytest.mark.parametrize("embedding", [SideBySide()], indirect=True)
+async def test_a_few_batches_are_shared_by_the_lanes(
+    database: Database, embedder: Embedder, make_row: Callable[..., EpisodeRow], remember: Callable[[Sequence[EpisodeRow]], Any]
+) -> None:
+    many = SideBySide.lanes * BATCH
+    await remember([make_row(n, f"alpha {n}") for n in range(1, many + 1)])
+    async with asyncio.timeout(30):
+        assert await embedder.embed_some() == many
+    assert await put(database) == (many, SideBySide.lanes)
 
 
 @pytest.mark.parametrize("embedding", [Failing(good=2)], indirect=True)
