@@ -2,8 +2,14 @@
 
 import asyncio
 import json
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
+
+import msgspec
+
+from schemas.memory import Action
+
+ACTION: Final = Action(action_type="bench", action_details={"text": "x" * 200})
 
 
 class Caller:
@@ -19,6 +25,11 @@ class Caller:
         place, data = urlsplit(url), json.dumps(body).encode()
         head = f"POST {path} HTTP/1.1\r\nhost: {place.netloc}\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
         return cls(*await asyncio.open_connection(place.hostname, place.port), head.encode() + data)
+
+    @classmethod
+    async def acting(cls, url: str) -> Self:
+        """One that posts an action."""
+        return await cls.to(url, "/memory/action", msgspec.to_builtins(ACTION) | {"agent_id": "bench"})
 
     async def call(self) -> int:
         """One request; its status."""

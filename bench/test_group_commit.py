@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bench.conftest import Launch
-from bench.door import Caller
+from bench.door import ACTION, Caller
 from bench.table import show
 from bus import streams, subjects
 from bus.connection import Bus, Outgoing
@@ -19,7 +19,6 @@ from bus.log import bounds
 from bus.settings import BusSettings
 from cerebro.embedded.nats import NatsServer
 from memory.positions import PERSISTER
-from schemas.memory import Action
 from tests.integration.launched import Up
 from tests.integration.rest import eventually
 
@@ -28,7 +27,6 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(1_800)]
 ROUNDS = 5
 ROUND_S = 1.5
 AT_ONCE = (1, 8, 64)
-BODY = Action(action_type="bench", action_details={"text": "x" * 200})
 COLUMNS = ("at once", "grouped, a second", "alone, a second", "ratio", "grouped: p50 ms", "alone: p50 ms", "ratio of p50")
 DOOR_COLUMNS = (
     "at once",
@@ -123,7 +121,7 @@ async def persisted(up: Up, bus: Bus) -> None:
 
 async def posted(up: Up, many: int) -> Measured:
     """How many a second are answered 202."""
-    callers = [await Caller.to(up.run.http, "/memory/action", msgspec.to_builtins(BODY) | {"agent_id": "bench"}) for _ in range(many)]
+    callers = [await Caller.acting(up.run.http) for _ in range(many)]
     times_s: list[float] = []
     end = time.perf_counter() + ROUND_S
 
@@ -160,7 +158,7 @@ async def published(bus: Bus, many: int) -> Measured:
 
     async def publisher() -> None:
         while (start := time.perf_counter()) < end:
-            await bus.put(Outgoing(row=subjects.EPISODE, body=BODY, tokens={"agent": "bench"}))
+            await bus.put(Outgoing(row=subjects.EPISODE, body=ACTION, tokens={"agent": "bench"}))
             times_s.append(time.perf_counter() - start)
 
     await asyncio.gather(*(publisher() for _ in range(many)))

@@ -3,14 +3,12 @@
 import asyncio
 import time
 
-import msgspec
 import pytest
 
 from bench.conftest import Launch
 from bench.door import Caller
 from bench.processor import processor_s
 from bench.table import show
-from schemas.memory import Action
 from tests.integration.launched import Up
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
@@ -18,7 +16,6 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 RATES = (20, 100, 300)
 """Events a second."""
 RATE_S = 8.0
-BODY = Action(action_type="bench", action_details={"text": "x" * 200})
 SETTLED_S = 2.0
 WAYS: dict[str, dict[str, str]] = {"as it is": {}, "each at once": {"CEREBRO_MEMORY_GATHER_S_MAX": "0"}}
 COLUMNS = ("events a second", *(f"{way}, µs" for way in WAYS), "ratio")
@@ -39,7 +36,7 @@ def ratio(costs: dict[str, Cost], rate: int) -> str:
 
 
 async def measured(up: Up) -> Cost:
-    caller = await Caller.to(up.run.http, "/memory/action", msgspec.to_builtins(BODY) | {"agent_id": "bench"})
+    caller = await Caller.acting(up.run.http)
     found = {}
     for rate in RATES:
         await asyncio.sleep(SETTLED_S)
